@@ -1,0 +1,61 @@
+// Package channels is the root of the channel family: the contract between the flow and a store of events.
+package channels
+
+import (
+	"context"
+
+	"goflume/event"
+	"goflume/internal/registry"
+)
+
+// Registry holds every channel type.
+var Registry = registry.New[Channel]("channel")
+
+// Channel stores events between sources and sinks. All methods may be called from many goroutines at once, between the
+// return of Open and the call of Close.
+type Channel interface {
+	// Open locks and replays; it is called once. A remote broker being down is no error. ctx ends the opening only.
+	Open(ctx context.Context) error
+
+	// Put stores all the events or none. ctx bounds only the wait for room, in place of the channel's own keep-alive where
+	// it ends earlier: an expired ctx means now or ErrFull. Once writing has begun it finishes. Put keeps no part of the
+	// slice, but it keeps the events' headers and bodies, which are immutable from now on.
+	//
+	// An error means "not promised", not "surely absent". Refusals are *event.Refused and satisfy errors.Is with
+	// event.ErrFull (try again), event.ErrTooLarge (never fits) or event.ErrClosed.
+	Put(ctx context.Context, events []event.Event) error
+
+	// Take waits until there is an event and returns at least one, the oldest not held by another transaction, at most
+	// maxEvents and about maxBytes of bodies (the first may be bigger; 0 means no limit). It returns ctx.Err() when ctx
+	// ends first, and an error that is event.ErrClosed after Close.
+	Take(ctx context.Context, maxEvents int, maxBytes int64) (Tx, error)
+
+	// Stats is cheap enough to be called once a batch.
+	Stats() Stats
+
+	// Close waits for Puts under way, ends waiting Takes with event.ErrClosed and releases what Open took. What was not
+	// committed is rolled back. It may be called twice.
+	Close() error
+}
+
+// Stats describes a channel now, in events unless said otherwise.
+type Stats struct {
+	Size     int   // queued and not held by a transaction; -1 where it cannot be known (Kafka)
+	Held     int   // taken and not yet committed
+	Capacity int   // of Size and Held together; 0 no limit
+	MaxTx    int   // most events of one Put; 0 no limit
+	Bytes    int64 // of the bodies queued or held
+}
+
+// Tx is a take-transaction. It is used by one goroutine at a time and ended exactly once.
+type Tx interface {
+	// Events are valid until the transaction ends. The slice is the transaction's: read only.
+	Events() []event.Event
+	// Commit ends the transaction whatever it returns; after an error the channel itself delivers the events again.
+	Commit() error
+	// Rollback returns the events to the head, in order among all that was rolled back.
+	Rollback() error
+}
+
+// Common holds the properties that belong to every channel and not to one type. There are none in Flume.
+type Common struct{}

@@ -1,0 +1,3 @@
+module goflume
+
+go 1.26

@@ -1,0 +1,41 @@
+// Package retry holds the waits between tries.
+package retry
+
+import (
+	"context"
+	"time"
+)
+
+// Backoff is a growing wait: Step, 2 Step, 3 Step ... up to Max, as Flume's runners wait. The zero count starts over.
+type Backoff struct {
+	Step, Max time.Duration
+
+	tries int
+}
+
+// Default is what Flume's sink runner and pollable sources wait: 1 s more each time, up to 5 s.
+func Default() Backoff { return Backoff{Step: time.Second, Max: 5 * time.Second} }
+
+// Next returns how long to wait now.
+func (b *Backoff) Next() time.Duration {
+	b.tries++
+	return min(time.Duration(b.tries)*b.Step, b.Max)
+}
+
+// Reset starts over after a success.
+func (b *Backoff) Reset() { b.tries = 0 }
+
+// Tries returns the number of waits since the last Reset.
+func (b *Backoff) Tries() int { return b.tries }
+
+// Sleep waits for d or until ctx ends, and tells with ctx.Err() which.
+func Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}
