@@ -12,7 +12,9 @@ type Panic struct {
 	Stack []byte
 }
 
-func (p *Panic) Error() string { return fmt.Sprintf("panic: %v (a bug; the stack is in the log)", p.Value) }
+func (p *Panic) Error() string {
+	return fmt.Sprintf("panic: %v (a bug; the stack is in the log)", p.Value)
+}
 
 // Call runs f and returns its error; a panic in f is returned as a *Panic.
 func Call(f func() error) (err error) {
