@@ -29,6 +29,18 @@ type Pos struct {
 // IsZero tells whether there is no place.
 func (p Pos) IsZero() bool { return p.Line == 0 }
 
+// text is what stands in the file at the place, empty if there is none.
+func (p Pos) text() string {
+	if p.File == nil || p.Line < 1 || p.Line > len(p.File.Lines) {
+		return ""
+	}
+	line := []rune(p.File.Lines[p.Line-1])
+	if p.Column < 1 || p.EndColumn < p.Column || p.EndColumn > len(line)+1 {
+		return ""
+	}
+	return string(line[p.Column-1 : p.EndColumn-1])
+}
+
 // String gives file:line:column.
 func (p Pos) String() string {
 	if p.File == nil {

@@ -41,6 +41,8 @@ type Common struct {
 	Channels []string `conf:"channels,required"`
 	// Which of the channels an event goes to: `selector.type` is replicating (default), multiplexing or load_balancing.
 	Selector *conf.Node `conf:"selector.*"`
-	// Names of the interceptors, in the order in which they see an event; each is set up by `interceptors.<name>.type` and more.
-	Interceptors *conf.Node `conf:"interceptors.*"`
+	// Names of the interceptors, in the order in which they see an event.
+	Interceptors []string `conf:"interceptors"`
+	// What each interceptor is: `interceptors.<name>.type` and the properties of that type.
+	InterceptorSettings *conf.Node `conf:"interceptors.*"`
 }

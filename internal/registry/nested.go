@@ -30,22 +30,33 @@ func (r *Registry[T]) Default(name string) Nested[T] {
 func (n Nested[T]) Build(env Env) (T, error) { return n.Plan.Build(env) }
 
 // String names the type, for the printed default.
-func (n Nested[T]) String() string { return n.Plan.Entry.Name }
+func (n Nested[T]) String() string {
+	if n.Plan.Entry == nil {
+		return ""
+	}
+	return n.Plan.Entry.Name
+}
+
+// TypeKind implements conf.TypeField.
+func (n Nested[T]) TypeKind() string {
+	if n.from == nil {
+		return ""
+	}
+	return n.from.Kind
+}
 
 // DecodeNode implements conf.NodeDecoder.
 func (n *Nested[T]) DecodeNode(node *conf.Node, key string) []conf.Issue {
 	e := n.Plan.Entry
+	var issues []conf.Issue
 	if typ, ok := node.Get(key); ok {
-		var issue conf.Issue
-		if e, issue = n.from.find(node, typ); e == nil {
-			return []conf.Issue{issue}
+		if e, issues = n.from.find(node, typ); e == nil {
+			return issues
 		}
 	}
-	settings := reflect.New(reflect.TypeOf(e.Defaults))
-	settings.Elem().Set(clone(reflect.ValueOf(e.Defaults)))
-	issues := conf.Decode(node.Sub(key), settings.Interface())
-	n.Plan = Plan[T]{e, settings.Elem().Interface()}
-	return issues
+	plan, more := n.from.decode(e, node.Sub(key))
+	n.Plan = plan
+	return append(issues, more...)
 }
 
 // clone copies a settings value so deep that decoding into the copy leaves the declared defaults alone.

@@ -123,23 +123,30 @@ func (p Plan[T]) Equal(q Plan[T]) bool {
 func (p Plan[T]) Build(env Env) (T, error) { return p.Entry.build(env, p.Settings) }
 
 // Decode reads the node's `type` and settings and reports every problem at once. The plan is usable if no issue is an
-// error.
+// error. For an unknown type that is near a known one the settings are read as that one's, so that their problems show too.
 func (r *Registry[T]) Decode(n *conf.Node) (Plan[T], []conf.Issue) {
 	typ, ok := n.Get("type")
 	if !ok {
 		return Plan[T]{}, []conf.Issue{conf.MissingType(n, r.Kind)}
 	}
-	e, issue := r.find(n, typ)
+	e, issues := r.find(n, typ)
 	if e == nil {
-		return Plan[T]{}, []conf.Issue{issue}
+		return Plan[T]{}, issues
 	}
+	common := []any{&typeKey{}}
+	if r.common != nil {
+		common = append(common, reflect.New(reflect.TypeOf(r.common)).Interface())
+	}
+	plan, more := r.decode(e, n, common...)
+	return plan, append(issues, more...)
+}
+
+func (r *Registry[T]) decode(e *Entry[T], n *conf.Node, common ...any) (Plan[T], []conf.Issue) {
+	named := *n
+	named.Type = e.Name + " " + r.Kind
 	settings := reflect.New(reflect.TypeOf(e.Defaults))
 	settings.Elem().Set(clone(reflect.ValueOf(e.Defaults)))
-	dst := []any{settings.Interface(), &typeKey{}}
-	if r.common != nil {
-		dst = append(dst, reflect.New(reflect.TypeOf(r.common)).Interface())
-	}
-	issues := conf.Decode(n, dst...)
+	issues := conf.Decode(&named, append([]any{settings.Interface()}, common...)...)
 	return Plan[T]{e, settings.Elem().Interface()}, issues
 }
 
@@ -149,13 +156,15 @@ type typeKey struct {
 	Type string `conf:"type"`
 }
 
-func (r *Registry[T]) find(n *conf.Node, typ conf.Property) (*Entry[T], conf.Issue) {
+// find returns the type that the property names, with an issue if it is only near one; nil if there is none.
+func (r *Registry[T]) find(n *conf.Node, typ conf.Property) (*Entry[T], []conf.Issue) {
 	e := r.Lookup(typ.Value)
 	switch {
 	case e == nil:
-		return nil, conf.UnknownType(n, typ, r.Kind, r.Names())
+		names := r.Names()
+		return r.Lookup(conf.NearestType(typ.Value, names)), []conf.Issue{conf.UnknownType(n, typ, r.Kind, names)}
 	case e.Refused != "":
-		return nil, conf.RefusedType(n, typ, r.Kind, e.Refused)
+		return nil, []conf.Issue{conf.RefusedType(n, typ, r.Kind, e.Refused)}
 	}
-	return e, conf.Issue{}
+	return e, nil
 }
