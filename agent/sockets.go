@@ -1,0 +1,217 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// sockets owns every listening socket of the sources. A source gets a lease: closing it ends the source's Accept, but the
+// socket stays open, and its backlog with it, until another source leases it or sweep closes it. So no client is refused
+// while a source is exchanged for one with other settings.
+type sockets struct {
+	wg sync.WaitGroup
+
+	mu   sync.Mutex
+	open []*socket
+}
+
+// socket is one listening socket with a goroutine that accepts, at most one connection ahead of its lease.
+type socket struct {
+	network, addr string // as the source asked for them
+	owner         string // the source that had it last
+	l             net.Listener
+	conns         chan accepted
+	closed        chan struct{} // by shut
+	lease         *lease        // nil: nobody's
+}
+
+type accepted struct {
+	conn net.Conn
+	err  error
+}
+
+// listen leases the socket of that address to the source, a kept one if there is one. Its signature without owner is
+// registry.Env's Listen.
+func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.Listener, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.open {
+		if k.lease == nil && k.network == network && k.addr == addr && (k.owner == owner || !anyPort(addr)) {
+			return k.leaseTo(owner), nil
+		}
+	}
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, network, addr)
+	if errors.Is(err, syscall.EADDRINUSE) && s.shutPortLocked(network, addr) {
+		l, err = lc.Listen(ctx, network, addr) // the port was only kept for a source that has another address now
+	}
+	if err != nil {
+		return nil, inUse(err, network, addr)
+	}
+	k := &socket{network: network, addr: addr, l: l, conns: make(chan accepted), closed: make(chan struct{})}
+	s.open = append(s.open, k)
+	s.wg.Go(k.accept)
+	return k.leaseTo(owner), nil
+}
+
+// sweep closes the sockets that nobody leases; of, where not empty, only those that this source had.
+func (s *sockets) sweep(of string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.open = slices.DeleteFunc(s.open, func(k *socket) bool {
+		gone := k.lease == nil && (of == "" || k.owner == of)
+		if gone {
+			k.shut()
+		}
+		return gone
+	})
+}
+
+// close closes all of them, leased or not, and waits for their goroutines.
+func (s *sockets) close() {
+	s.mu.Lock()
+	for _, k := range s.open {
+		k.shut()
+	}
+	s.open = nil
+	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// addresses returns where the source listens now.
+func (s *sockets) addresses(owner string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, k := range s.open {
+		if k.owner == owner && k.lease != nil {
+			all = append(all, k.l.Addr().String())
+		}
+	}
+	return all
+}
+
+// shutPortLocked closes kept sockets of that port, whatever their host, and tells whether there were any.
+func (s *sockets) shutPortLocked(network, addr string) bool {
+	_, port, _ := net.SplitHostPort(addr)
+	before := len(s.open)
+	s.open = slices.DeleteFunc(s.open, func(k *socket) bool {
+		_, kept, _ := net.SplitHostPort(k.l.Addr().String())
+		gone := k.lease == nil && k.network == network && kept == port
+		if gone {
+			k.shut()
+		}
+		return gone
+	})
+	return len(s.open) < before
+}
+
+func anyPort(addr string) bool { return strings.HasSuffix(addr, ":0") }
+
+func (k *socket) leaseTo(owner string) net.Listener {
+	k.owner = owner
+	k.lease = &lease{socket: k, ended: make(chan struct{})}
+	return k.lease
+}
+
+func (k *socket) shut() {
+	close(k.closed)
+	k.l.Close()
+}
+
+func (k *socket) accept() {
+	for {
+		conn, err := k.l.Accept()
+		select {
+		case k.conns <- accepted{conn, err}:
+			if errors.Is(err, net.ErrClosed) {
+				return
+			}
+		case <-k.closed:
+			if conn != nil {
+				conn.Close()
+			}
+			return
+		}
+	}
+}
+
+// lease is a source's use of a socket.
+type lease struct {
+	socket *socket
+	once   sync.Once
+	ended  chan struct{}
+}
+
+// Accept implements net.Listener.
+func (l *lease) Accept() (net.Conn, error) {
+	select {
+	case <-l.ended: // first: a closed lease takes no connection away from the next one
+		return nil, l.closedErr()
+	default:
+	}
+	select {
+	case a := <-l.socket.conns:
+		return a.conn, a.err
+	case <-l.ended:
+	case <-l.socket.closed:
+	}
+	return nil, l.closedErr()
+}
+
+func (l *lease) closedErr() error {
+	return &net.OpError{Op: "accept", Net: l.socket.network, Addr: l.Addr(), Err: net.ErrClosed}
+}
+
+// Close implements net.Listener; the socket stays open.
+func (l *lease) Close() error {
+	l.once.Do(func() { close(l.ended) })
+	return nil
+}
+
+// Addr implements net.Listener.
+func (l *lease) Addr() net.Addr { return l.socket.l.Addr() }
+
+// release ends every lease of the source, whether or not the source closed it, and keeps the sockets for the next one.
+func (s *sockets) release(owner string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.open {
+		if k.owner == owner && k.lease != nil {
+			k.lease.Close()
+			k.lease = nil
+		}
+	}
+}
+
+// inUse adds to "address already in use" who uses it.
+func inUse(err error, network, addr string) error {
+	if !errors.Is(err, syscall.EADDRINUSE) {
+		return err
+	}
+	return &PortError{Network: network, Addr: addr, Holder: portHolder(addr), Err: err}
+}
+
+// PortError says that an address to listen on is taken.
+type PortError struct {
+	Network, Addr string
+	Holder        string // such as `pid 4121 (java)`; empty where it cannot be told
+	Err           error
+}
+
+func (e *PortError) Error() string {
+	s := fmt.Sprintf("listen on %s: address already in use", e.Addr)
+	if e.Holder != "" {
+		s += ": " + e.Holder + " has it"
+	}
+	return s
+}
+
+// Unwrap returns the error of the system call.
+func (e *PortError) Unwrap() error { return e.Err }
