@@ -25,7 +25,7 @@ lint: ## format, vet, linters
 check: lint test ## what must pass before a commit; house rules and fresh docs are tests
 
 test-real: ## tests against real servers, installed and started on loopback; needs Java 17 and Maven
-	GOFLUME_REAL=1 $(GO) test -timeout 40m -count=1 -p 1 ./test/...
+	$(GO) run ./test/services test
 
 test-long: ## soaks and long tortures: an hour and more
 	GOFLUME_REAL=1 $(GO) test -tags long -timeout 180m -count=1 -p 1 ./channels/... ./sources/... ./test/...

@@ -1,0 +1,226 @@
+package service
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// HDFS is one namenode and its datanodes, each a JVM of its own. Blocks may be as small as 1 MiB. A dead datanode is
+// taken out after 12 s.
+type HDFS struct {
+	// Datanodes is how many there are, 1 when zero. Files have as many replicas, at most three.
+	Datanodes int
+	// Properties are added to hdfs-site.xml.
+	Properties map[string]string
+}
+
+// HDFSServer is a running HDFS.
+type HDFSServer struct {
+	Namenode  *Process
+	Datanodes []*Process
+
+	run  *Run
+	rpc  int
+	http int
+}
+
+var _ Config[*HDFSServer] = HDFS{}
+
+// Name is hdfs.
+func (HDFS) Name() string { return "hdfs" }
+
+// Needs is Hadoop.
+func (HDFS) Needs() []Set { return []Set{"hadoop"} }
+
+// Start formats and starts the namenode, starts the datanodes and waits until all are live and safe mode is over.
+func (c HDFS) Start(ctx context.Context, r *Run) (*HDFSServer, error) {
+	nodes := max(c.Datanodes, 1)
+	h := &HDFSServer{run: r, rpc: r.Port(), http: r.Port()}
+	if err := h.configure(nodes, c.Properties); err != nil {
+		return nil, err
+	}
+	format, err := r.hadoop(384, "org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-force", "-nonInteractive")
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Tool(ctx, Command{Name: "format", Argv: format}); err != nil {
+		return nil, err
+	}
+	argv, err := r.hadoop(384, "org.apache.hadoop.hdfs.server.namenode.NameNode")
+	if err != nil {
+		return nil, err
+	}
+	if h.Namenode, err = r.Start(Command{Name: "namenode", Argv: argv}); err != nil {
+		return nil, err
+	}
+	for i := range nodes {
+		p, err := r.startDatanode(i)
+		if err != nil {
+			return nil, err
+		}
+		h.Datanodes = append(h.Datanodes, p)
+	}
+	return h, h.AwaitDatanodes(ctx, nodes)
+}
+
+func (h *HDFSServer) configure(nodes int, extra map[string]string) error {
+	r := h.run
+	site := map[string]string{
+		"dfs.namenode.rpc-address":            h.Addr(),
+		"dfs.namenode.http-address":           "127.0.0.1:" + strconv.Itoa(h.http),
+		"dfs.namenode.name.dir":               "file://" + filepath.Join(r.Dir, "nn"),
+		"dfs.replication":                     strconv.Itoa(min(nodes, 3)),
+		"dfs.namenode.safemode.min.datanodes": strconv.Itoa(nodes),
+	}
+	maps.Copy(site, datanodeSite)
+	maps.Copy(site, extra)
+	return r.writeHadoopConf(map[string]string{"fs.defaultFS": h.URL()}, site)
+}
+
+// datanodeSite is what every HDFS of these tests shares: quick to notice a dead node, no fsync, small blocks.
+var datanodeSite = map[string]string{
+	"dfs.datanode.address":                                 "127.0.0.1:0",
+	"dfs.datanode.http.address":                            "127.0.0.1:0",
+	"dfs.datanode.ipc.address":                             "127.0.0.1:0",
+	"dfs.datanode.hostname":                                "localhost",
+	"dfs.namenode.datanode.registration.ip-hostname-check": "false",
+	"dfs.namenode.safemode.extension":                      "0",
+	"dfs.namenode.fs-limits.min-block-size":                "1048576",
+	"dfs.heartbeat.interval":                               "1",
+	"dfs.namenode.heartbeat.recheck-interval":              "1000",
+	"dfs.namenode.redundancy.interval.seconds":             "1s",
+	"dfs.datanode.directoryscan.interval":                  "-1",
+	"dfs.block.scanner.volume.bytes.per.second":            "0",
+	"dfs.namenode.edits.noeditlogchannelflush":             "true",
+	"dfs.permissions.superusergroup":                       "root",
+}
+
+// writeHadoopConf writes core-site.xml, hdfs-site.xml and what else the daemons look for on the class path.
+func (r *Run) writeHadoopConf(core, site map[string]string) error {
+	core["hadoop.tmp.dir"] = filepath.Join(r.Dir, "tmp")
+	files := map[string]string{
+		"conf/core-site.xml": hadoopXML(core),
+		"conf/hdfs-site.xml": hadoopXML(site),
+		"conf/log4j.properties": `log4j.rootLogger=INFO,C
+log4j.appender.C=org.apache.log4j.ConsoleAppender
+log4j.appender.C.layout=org.apache.log4j.PatternLayout
+log4j.appender.C.layout.ConversionPattern=%d{ISO8601} %-5p %c{1}: %m%n
+`,
+	}
+	for name, text := range files {
+		if _, err := r.WriteFile(name, text); err != nil {
+			return err
+		}
+	}
+	// The jars carry no web applications; the daemons want their directories.
+	for _, app := range []string{"hdfs", "datanode", "journal", "secondary", "static"} {
+		if err := os.MkdirAll(filepath.Join(r.Dir, "conf", "webapps", app), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Run) hadoop(heapMB int, main string, args ...string) ([]string, error) {
+	return r.java("hadoop", heapMB, main, args...)
+}
+
+func (r *Run) startDatanode(i int) (*Process, error) {
+	argv, err := r.hadoop(256, "org.apache.hadoop.hdfs.server.datanode.DataNode",
+		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, "dn"+strconv.Itoa(i)))
+	if err != nil {
+		return nil, err
+	}
+	return r.Start(Command{Name: "datanode" + strconv.Itoa(i), Argv: argv})
+}
+
+// Addr is the namenode's host:port.
+func (h *HDFSServer) Addr() string { return "127.0.0.1:" + strconv.Itoa(h.rpc) }
+
+// URL is hdfs:// and Addr, without a slash at the end.
+func (h *HDFSServer) URL() string { return "hdfs://" + h.Addr() }
+
+// ConfDir holds core-site.xml and hdfs-site.xml, fit for HADOOP_CONF_DIR.
+func (h *HDFSServer) ConfDir() string { return filepath.Join(h.run.Dir, "conf") }
+
+// LiveDatanodes asks the namenode how many datanodes it counts on.
+func (h *HDFSServer) LiveDatanodes(ctx context.Context) (int, error) {
+	var bean struct{ NumLiveDataNodes int }
+	err := jmx(ctx, h.http, "Hadoop:service=NameNode,name=FSNamesystemState", &bean)
+	return bean.NumLiveDataNodes, err
+}
+
+// AwaitDatanodes waits until the namenode counts n live datanodes and is out of safe mode.
+func (h *HDFSServer) AwaitDatanodes(ctx context.Context, n int) error {
+	what := fmt.Sprintf("namenode with %d datanodes", n)
+	return Await(ctx, what, func(ctx context.Context) error {
+		live, err := h.LiveDatanodes(ctx)
+		if err != nil {
+			return err
+		}
+		if live != n {
+			return fmt.Errorf("%d datanodes are live", live)
+		}
+		var info struct{ Safemode string }
+		if err := jmx(ctx, h.http, "Hadoop:service=NameNode,name=NameNodeInfo", &info); err != nil {
+			return err
+		}
+		if info.Safemode != "" {
+			return fmt.Errorf("namenode says: %s", info.Safemode)
+		}
+		return nil
+	}, h.Namenode)
+}
+
+// SafeMode puts the namenode into safe mode or takes it out. It costs a JVM, 2 to 5 s.
+func (h *HDFSServer) SafeMode(ctx context.Context, on bool) error {
+	verb := "leave"
+	if on {
+		verb = "enter"
+	}
+	argv, err := h.run.hadoop(128, "org.apache.hadoop.hdfs.tools.DFSAdmin", "-safemode", verb)
+	if err != nil {
+		return err
+	}
+	_, err = h.run.Tool(ctx, Command{Name: "safemode", Argv: argv})
+	return err
+}
+
+// jmx reads one bean of a Hadoop daemon on its http port.
+func jmx(ctx context.Context, port int, name string, bean any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d/jmx?qry=%s", port, name), nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	var answer struct{ Beans []json.RawMessage }
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return err
+	}
+	if len(answer.Beans) == 0 {
+		return fmt.Errorf("bean %s is not there yet", name)
+	}
+	return json.Unmarshal(answer.Beans[0], bean)
+}
+
+// User is the name the servers run under, which is HDFS's superuser.
+func User() string {
+	u, err := user.Current()
+	if err != nil {
+		return "root"
+	}
+	return u.Username
+}
