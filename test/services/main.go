@@ -73,13 +73,23 @@ func install(ctx context.Context, names []string) error {
 
 // starters start a server of each kind and return what a user needs to know.
 var starters = map[string]func(context.Context) (string, *service.Run, error){
-	"hdfs": func(ctx context.Context) (string, *service.Run, error) {
-		h, r, err := service.Launch(ctx, service.HDFS{Datanodes: 3})
+	"hdfs": starter(service.HDFS{Datanodes: 3}, func(h *service.HDFSServer) string {
+		return fmt.Sprintf("%s\nHADOOP_CONF_DIR=%s", h.URL(), h.ConfDir())
+	}),
+	"kafka": starter(service.Kafka{Secure: true}, func(k *service.KafkaCluster) string {
+		return fmt.Sprintf("plain %v, SASL %v, TLS %v, both %v, mutual TLS %v\nauthority %s",
+			k.Addrs(), k.SASLAddrs(), k.TLSAddrs(), k.SASLTLSAddrs(), k.MutualTLSAddrs(), k.Certs.CA)
+	}),
+}
+
+func starter[T any](c service.Config[T], where func(T) string) func(context.Context) (string, *service.Run, error) {
+	return func(ctx context.Context) (string, *service.Run, error) {
+		server, r, err := service.Launch(ctx, c)
 		if err != nil {
 			return "", nil, err
 		}
-		return fmt.Sprintf("%s\nHADOOP_CONF_DIR=%s", h.URL(), h.ConfDir()), r, nil
-	},
+		return where(server), r, nil
+	}
 }
 
 func start(ctx context.Context, names []string) error {
