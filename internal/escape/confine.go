@@ -56,7 +56,7 @@ func (t *Template) confine(template string) error {
 func (t *Template) startsWithTime() bool {
 	p := t.parts[0]
 	_, known := fields[p.code]
-	return p.kind == machine || p.kind == timeField && known
+	return p.kind == machineName || p.kind == timeField && known
 }
 
 // cleanValue replaces in dst[at:] the characters that a value may not bring in.

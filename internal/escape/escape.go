@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"goflume/event"
+	"goflume/internal/machine"
 )
 
 // ErrTimestamp is what Render returns, wrapped, for an event without a timestamp header, or with one that is no number,
@@ -85,8 +86,8 @@ func Compile(template string, o Options) (*Template, error) {
 			if p.code != 't' {
 				p.index = t.clock.add(p.code)
 			}
-		case machine:
-			if !knownMachine(p.text) {
+		case machineName:
+			if !machine.Known(p.text) {
 				return nil, fmt.Errorf("%%[%s] is none of %%[localhost], %%[IP], %%[FQDN]", p.text)
 			}
 		}
@@ -197,8 +198,8 @@ func (t *Template) build() error {
 			} else {
 				dst = append(dst, t.clock.texts[p.index]...)
 			}
-		case machine:
-			name, err := machineName(p.text)
+		case machineName:
+			name, err := machine.Name(p.text)
 			if err != nil {
 				return err
 			}

@@ -5,10 +5,10 @@ import "strings"
 type kind uint8
 
 const (
-	literal   kind = iota
-	header         // %{name}
-	timeField      // %Y; also one that Flume does not know, which becomes nothing but needs a timestamp all the same
-	machine        // %[localhost]
+	literal     kind = iota
+	header           // %{name}
+	timeField        // %Y; also one that Flume does not know, which becomes nothing but needs a timestamp all the same
+	machineName      // %[localhost]
 )
 
 // part is one piece of a template.
@@ -57,7 +57,7 @@ func escapeAt(s string) (part, int) {
 		}
 	case c == '[':
 		if n := wordLen(s[1:], ""); n > 0 && strings.HasPrefix(s[1+n:], "]") {
-			return part{kind: machine, text: strings.ToLower(s[1 : 1+n])}, n + 2
+			return part{kind: machineName, text: strings.ToLower(s[1 : 1+n])}, n + 2
 		}
 	}
 	return part{}, 0
