@@ -1,0 +1,192 @@
+// Package memory is the channel that keeps events in memory: the fastest one, whose contents end with the process.
+//
+// One mutex guards everything, and every Put, Take and end of a transaction holds it once, for a copy of its events. Who
+// waits for room waits in a queue: whoever makes room puts the events of the first in line, as long as they fit.
+package memory
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"goflume/channels"
+	"goflume/conf"
+	"goflume/event"
+	"goflume/internal/registry"
+)
+
+// Settings of the memory channel.
+type Settings struct {
+	// Most events that the channel holds, those that a sink has taken and not yet committed included.
+	Capacity int `conf:"capacity" min:"1"`
+	// Most events of one transaction.
+	TransactionCapacity int `conf:"transactionCapacity" min:"1"`
+	// How long a source waits for room before it is told that the channel is full.
+	KeepAlive time.Duration `conf:"keep-alive" unit:"s" min:"0"`
+	// Most bytes that the channel holds: a number, or a share of the memory limit such as 80%; 0 is no limit. Each body
+	// counts as at least 100 bytes and is rounded up to hundreds.
+	ByteCapacity Bytes `conf:"byteCapacity"`
+	// Share of `byteCapacity` that is set aside for headers, which are not counted.
+	ByteCapacityBufferPercentage int `conf:"byteCapacityBufferPercentage" min:"0" max:"100"`
+}
+
+// Validate checks what no single setting can.
+func (s Settings) Validate() error {
+	if s.TransactionCapacity > s.Capacity {
+		return conf.Errorf("transactionCapacity", "%d exceeds capacity %d", s.TransactionCapacity, s.Capacity)
+	}
+	return nil
+}
+
+func init() {
+	registry.Add(channels.Registry, "memory", []string{"org.apache.flume.channel.MemoryChannel"}, Settings{
+		Capacity:                     100,
+		TransactionCapacity:          100,
+		KeepAlive:                    3 * time.Second,
+		ByteCapacity:                 "80%",
+		ByteCapacityBufferPercentage: 20,
+	}, New)
+}
+
+// Channel keeps events in a ring. Those that were rolled back stand before it, sorted by sequence.
+type Channel struct {
+	settings Settings
+	limit    size // of used
+
+	mu sync.Mutex
+
+	used    size // by what is queued or held
+	held    int
+	ring    ring
+	first   uint64    // sequence of the ring's first event
+	back    []run     // rolled back, by sequence
+	putters []*putter // waiting for room, first come first
+	takers  int       // waiting for events
+	spare   [][]event.Event
+	closed  bool
+
+	idle  sync.Pool     // of putters
+	ready chan struct{} // holds a token for one of the takers; closed by Close
+}
+
+// New returns an empty channel.
+func New(_ registry.Env, s Settings) (channels.Channel, error) {
+	return &Channel{settings: s, ready: make(chan struct{}, 1)}, nil
+}
+
+// Open reads the memory limit.
+func (c *Channel) Open(context.Context) error {
+	c.limit = size{events: c.settings.Capacity, slots: c.settings.ByteCapacity.slots(c.settings.ByteCapacityBufferPercentage)}
+	return nil
+}
+
+// Put stores the events, or waits until they fit: up to `keep-alive`, and not after ctx has ended.
+func (c *Channel) Put(ctx context.Context, events []event.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	need := sizeOf(events)
+	if need.events > c.settings.TransactionCapacity {
+		return refuseTransaction(c.settings.TransactionCapacity)
+	}
+	if need.slots > c.limit.slots {
+		return refuseBytes(event.ErrTooLarge, c.limit.slots)
+	}
+	c.mu.Lock()
+	switch {
+	case c.closed:
+		c.mu.Unlock()
+		return errClosed
+	case len(c.putters) == 0 && c.fitsLocked(need):
+		c.putLocked(events, need)
+		c.mu.Unlock()
+		return nil
+	}
+	p := c.newPutter(events, need)
+	c.putters = append(c.putters, p)
+	c.mu.Unlock()
+	return c.await(ctx, p)
+}
+
+func (c *Channel) fitsLocked(need size) bool {
+	return c.used.events+need.events <= c.limit.events && c.used.slots+need.slots <= c.limit.slots
+}
+
+func (c *Channel) putLocked(events []event.Event, need size) {
+	c.ring.push(events)
+	c.used.add(need)
+	c.wakeLocked()
+}
+
+// Take returns the oldest events. A transaction has consecutive ones: what was rolled back is not mixed with what follows.
+func (c *Channel) Take(ctx context.Context, maxEvents int, maxBytes int64) (channels.Tx, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for {
+		switch {
+		case c.closed:
+			return nil, errClosed
+		case len(c.back) > 0:
+			return c.takeBackLocked(maxEvents, maxBytes), nil
+		case c.ring.n > 0:
+			return c.takeRingLocked(maxEvents, maxBytes), nil
+		}
+		c.takers++
+		c.mu.Unlock()
+		err := c.awaitReady(ctx)
+		c.mu.Lock()
+		c.takers--
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (c *Channel) awaitReady(ctx context.Context) error {
+	select {
+	case <-c.ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// wakeLocked lets one waiting taker look. A token that nobody picks up stays for the next to wait.
+func (c *Channel) wakeLocked() {
+	if c.takers == 0 || c.closed {
+		return
+	}
+	select {
+	case c.ready <- struct{}{}:
+	default:
+	}
+}
+
+// Stats describes the channel now.
+func (c *Channel) Stats() channels.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return channels.Stats{
+		Size:     c.used.events - c.held,
+		Held:     c.held,
+		Capacity: c.settings.Capacity,
+		MaxTx:    c.settings.TransactionCapacity,
+		Bytes:    c.used.bytes,
+	}
+}
+
+// Close ends everyone who waits. The contents are lost with the channel.
+func (c *Channel) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	close(c.ready)
+	for _, p := range c.putters {
+		p.done <- errClosed
+	}
+	c.putters = nil
+	return nil
+}
