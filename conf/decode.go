@@ -19,6 +19,7 @@ type Advice struct {
 	Severity Severity // Warning or Note
 	Code     string   // FLnnn
 	Key      string
+	About    string // the part of the value that is marked; empty for all of it
 	Text     string
 	Help     []string
 	Flume    string
@@ -80,7 +81,7 @@ type decoder struct {
 
 func (d *decoder) report(s Severity, code string, at Pos, key, format string, args ...any) *Issue {
 	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: fmt.Sprintf(format, args...),
-		Component: d.node.Label(), Property: key})
+		Agent: d.node.Agent, Component: d.node.Label(), Property: key})
 	return &d.issues[len(d.issues)-1]
 }
 
@@ -199,6 +200,7 @@ func (d *decoder) decode(i int) {
 	default:
 		p := props[len(props)-1]
 		d.clearSecret(f, p)
+		f.hide = p.Hidden || f.Secret || SecretKey(p.Key)
 		if bad := f.set(p.Value); bad != nil {
 			d.bad[f.group] = true
 			is := d.report(Error, bad.code, p.ValueAt, p.Key, "%s %s", p.Key, bad.text)
@@ -225,7 +227,11 @@ func (d *decoder) missing(f *Field) {
 
 // clearSecret warns of a secret that stands in the file as it is.
 func (d *decoder) clearSecret(f *Field, p Property) {
-	if p.Written == "" || strings.Contains(p.Written, "${") || !f.Secret && !SecretKey(p.Key) {
+	if !f.Secret && !SecretKey(p.Key) {
+		return
+	}
+	p.ValueAt.hide()
+	if p.Written == "" || strings.Contains(p.Written, "${") {
 		return
 	}
 	is := d.report(Warning, codeClearSecret, p.ValueAt, p.Key, "%s is written in the file in clear text", p.Key)
@@ -262,7 +268,11 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 	if s, ok := v.Addr().Interface().(interface{ Advice() []Advice }); ok {
 		for _, a := range s.Advice() {
 			key := prefix + a.Key
-			is := d.report(a.Severity, a.Code, d.placeOf(key), key, "%s", a.Text)
+			at := d.placeOf(key)
+			if a.About != "" {
+				at = Property{ValueAt: at}.within(a.About)
+			}
+			is := d.report(a.Severity, a.Code, at, key, "%s", a.Text)
 			is.Help, is.Flume, is.Secret = a.Help, a.Flume, SecretKey(key)
 		}
 	}

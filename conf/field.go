@@ -30,6 +30,7 @@ type Field struct {
 
 	value reflect.Value // settable when Fields was given a pointer
 	group int           // of Decode: the struct whose Validate speaks for it
+	hide  bool          // of Decode: messages do not show the value
 }
 
 // TypeField is a NodeDecoder whose value names a type of another family: registry.Nested.

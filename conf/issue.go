@@ -53,6 +53,24 @@ func (p Pos) String() string {
 type File struct {
 	Name  string
 	Lines []string // without line ends
+
+	values []valueSpan  // by line: the value on it
+	secret map[int]bool // by the line on which a value starts
+}
+
+// valueSpan is the part of a value that stands on one line: columns from..to, of the value that starts on line first.
+// first is 0 where there is no value.
+type valueSpan struct{ from, to, first int }
+
+// hide marks the value at the place as a secret, so that the file's line is never shown with it.
+func (p Pos) hide() {
+	if p.File == nil || p.Line > len(p.File.values) || p.Line < 1 {
+		return
+	}
+	if p.File.secret == nil {
+		p.File.secret = map[int]bool{}
+	}
+	p.File.secret[p.File.values[p.Line-1].first] = true
 }
 
 // Mark is a place with a word on it, shown under the carets.
@@ -74,8 +92,12 @@ type Issue struct {
 	Flume    string // effect in Flume, where it differs
 	Secret   bool   // the value at the place is masked wherever the issue is shown
 
-	Component string // such as sink k1; empty for the whole file
+	Agent     string // empty for what concerns the whole file
+	Component string // such as sink k1; empty if it is none's
 	Property  string
+
+	removes []string      // labels of components that Flume would drop for it, beside Component
+	effect  func() string // what Flume will say, while it is not yet known
 }
 
 // KeyError blames a key of a component, from a settings group's Validate.

@@ -12,6 +12,7 @@ type Property struct {
 	Written string // trimmed, as it is in the file after Java's escapes; empty where the property was made by hand
 	KeyAt   Pos    // of Key alone, without the node's own path
 	ValueAt Pos    // of the value as it is written
+	Hidden  bool   // the value comes from a secret store and is never shown
 }
 
 // Node is one component's part of a configuration: its properties, each with its place, in the order of the file.
@@ -25,7 +26,8 @@ type Node struct {
 	Listed Pos        // where the component's name stands in its agent's list
 	Props  []Property // one a key; of duplicates the last
 
-	settled []string // keys that were reported already, so that Decode says no more of them
+	listedAs string   // the name in the list, where it is not Name and was meant to be
+	settled  []string // keys that were reported already, so that Decode says no more of them
 }
 
 // Path returns what stands before the node's keys in the file, such as a1.sinks.k1.

@@ -8,18 +8,18 @@ import (
 // MissingType reports a component without `type`. kind is the family's name for a reader, such as sink.
 func MissingType(n *Node, kind string) Issue {
 	return Issue{Severity: Error, Code: codeNoType, Mark: Mark{At: n.place()},
-		Message:   n.Label() + " has no type",
-		Help:      []string{fmt.Sprintf("add `%s.type = ...`; `agent list %s` shows every type", n.Path(), plural(kind))},
-		Flume:     "the " + kind + " is removed, the rest starts",
-		Component: n.Label(), Property: "type"}
+		Message: n.Label() + " has no type",
+		Help:    []string{fmt.Sprintf("add `%s.type = ...`; `agent list %s` shows every type", n.Path(), plural(kind))},
+		Flume:   "the " + kind + " is removed, the rest starts",
+		Agent:   n.Agent, Component: n.Label(), Property: "type"}
 }
 
 // UnknownType reports a `type` that no known name is equal to; the nearest of known is suggested.
 func UnknownType(n *Node, typ Property, kind string, known []string) Issue {
 	is := Issue{Severity: Error, Code: codeUnknownType, Mark: Mark{At: typ.ValueAt},
-		Message:   fmt.Sprintf("unknown %s type %q", kind, typ.Value),
-		Notes:     []string{fmt.Sprintf("`agent list %s` shows every type this build has", plural(kind))},
-		Component: n.Label(), Property: typ.Key}
+		Message: fmt.Sprintf("unknown %s type %q", kind, typ.Value),
+		Notes:   []string{fmt.Sprintf("`agent list %s` shows every type this build has", plural(kind))},
+		Agent:   n.Agent, Component: n.Label(), Property: typ.Key}
 	switch near := NearestType(typ.Value, known); {
 	case near != "":
 		is.Help = []string{"did you mean `" + near + "`?"}
@@ -32,9 +32,9 @@ func UnknownType(n *Node, typ Property, kind string, known []string) Issue {
 // RefusedType reports a type that Flume has and this agent has not; instead says what to use.
 func RefusedType(n *Node, typ Property, kind, instead string) Issue {
 	return Issue{Severity: Error, Code: codeRefusedType, Mark: Mark{At: typ.ValueAt},
-		Message:   fmt.Sprintf("%s type %q is not in this agent", kind, typ.Value),
-		Help:      []string{instead},
-		Component: n.Label(), Property: typ.Key}
+		Message: fmt.Sprintf("%s type %q is not in this agent", kind, typ.Value),
+		Help:    []string{instead},
+		Agent:   n.Agent, Component: n.Label(), Property: typ.Key}
 }
 
 // NearestType returns the known type name that was probably meant, or "". Of a Java class only the simple name counts.

@@ -28,7 +28,7 @@ func (f *Field) set(value string) *badValue {
 		return f.setDuration(value)
 	case f.text() != nil:
 		if err := f.text().UnmarshalText([]byte(value)); err != nil {
-			return &badValue{code: codeMalformed, text: "cannot be " + quoteUnlessSecret(f, value) + ": " + err.Error()}
+			return &badValue{code: codeMalformed, text: fmt.Sprintf("cannot be %q: %v", f.show(value), f.reason(err))}
 		}
 		return nil
 	}
@@ -46,7 +46,7 @@ func (f *Field) set(value string) *badValue {
 		case strings.EqualFold(value, "false"):
 			v.SetBool(false)
 		default:
-			return &badValue{code: codeBool, text: fmt.Sprintf("is %q: must be true or false", value),
+			return &badValue{code: codeBool, text: fmt.Sprintf("is %q: must be true or false", f.show(value)),
 				help: boolHelp(value), flume: "anything but true is read as false"}
 		}
 	case reflect.Slice:
@@ -63,7 +63,7 @@ func (f *Field) set(value string) *badValue {
 	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 		x, bad := f.parseInt(value)
 		if bad == nil && (x < 0 || v.OverflowUint(uint64(x))) {
-			bad = &badValue{code: codeRange, text: fmt.Sprintf("is %s: out of range", value), flume: numberEffect}
+			bad = &badValue{code: codeRange, text: fmt.Sprintf("is %s: out of range", f.show(value)), flume: numberEffect}
 		}
 		if bad == nil {
 			v.SetUint(uint64(x))
@@ -72,7 +72,7 @@ func (f *Field) set(value string) *badValue {
 	default:
 		x, bad := f.parseInt(value)
 		if bad == nil && v.OverflowInt(x) {
-			bad = &badValue{code: codeRange, text: fmt.Sprintf("is %s: out of range", value), flume: numberEffect}
+			bad = &badValue{code: codeRange, text: fmt.Sprintf("is %s: out of range", f.show(value)), flume: numberEffect}
 		}
 		if bad == nil {
 			v.SetInt(x)
@@ -93,7 +93,10 @@ func (f *Field) parseInt(value string) (int64, *badValue) {
 }
 
 func (f *Field) noNumber(value, what string) *badValue {
-	bad := &badValue{code: codeNumber, text: fmt.Sprintf("is %q: not %s", value, what), flume: numberEffect}
+	bad := &badValue{code: codeNumber, text: fmt.Sprintf("is %q: not %s", f.show(value), what), flume: numberEffect}
+	if f.hide {
+		return bad
+	}
 	if n := meantNumber(value); n != "" {
 		bad.help = "write digits only: `" + n + "`"
 	}
@@ -126,7 +129,7 @@ func (f *Field) inBounds(x float64, value string) *badValue {
 	low, lerr := strconv.ParseFloat(f.Min, 64)
 	high, herr := strconv.ParseFloat(f.Max, 64)
 	if lerr == nil && x < low || herr == nil && x > high {
-		return &badValue{code: codeRange, text: fmt.Sprintf("is %s: must be %s", value, f.Bounds()), flume: numberEffect}
+		return &badValue{code: codeRange, text: fmt.Sprintf("is %s: must be %s", f.show(value), f.Bounds()), flume: numberEffect}
 	}
 	return nil
 }
@@ -140,7 +143,7 @@ func (f *Field) inEnum(value string) (string, *badValue) {
 			return e, nil
 		}
 	}
-	bad := &badValue{code: codeEnum, text: fmt.Sprintf("is %q: must be one of %s", value, strings.Join(f.Enum, ", "))}
+	bad := &badValue{code: codeEnum, text: fmt.Sprintf("is %q: must be one of %s", f.show(value), strings.Join(f.Enum, ", "))}
 	if near := Nearest(value, f.Enum); near != "" {
 		bad.help = "did you mean `" + near + "`?"
 	}
@@ -193,7 +196,7 @@ func (f *Field) setDuration(value string) *badValue {
 	d, ok := parseDuration(value, unit)
 	if !ok {
 		return &badValue{code: codeDuration,
-			text: fmt.Sprintf("is %q: not a duration", value),
+			text: fmt.Sprintf("is %q: not a duration", f.show(value)),
 			help: fmt.Sprintf("write a number of %s, or a number with ms, s, m, h or d", f.Kind()), flume: numberEffect}
 	}
 	if bad := f.inBounds(float64(d)/float64(unit), value); bad != nil {
@@ -239,9 +242,18 @@ func boolHelp(value string) string {
 	return "write `true` or `false`"
 }
 
-func quoteUnlessSecret(f *Field, value string) string {
-	if f.Secret || SecretKey(f.Key) {
-		return "what is given"
+// show is the value as a message may hold it.
+func (f *Field) show(value string) string {
+	if f.hide {
+		return Mask
 	}
-	return strconv.Quote(value)
+	return value
+}
+
+// reason is an error of the field's own type, which may quote the value.
+func (f *Field) reason(err error) string {
+	if f.hide {
+		return "it is not valid"
+	}
+	return err.Error()
 }

@@ -1,0 +1,118 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Part is a component with its decoded settings.
+type Part struct {
+	Node     *Node
+	Settings any
+}
+
+// TimeUser is what settings of sinks implement whose events need a timestamp header. NeedsTimestamp returns the key of
+// the value with the escapes and the escapes in their order, such as hdfs.path and %Y, %m, %d; no escapes where the
+// header is not needed.
+type TimeUser interface {
+	NeedsTimestamp() (key string, escapes []string)
+}
+
+// HeaderSetter is what settings of sources and interceptors implement whose events have the header, or may have it.
+type HeaderSetter interface {
+	MaySetHeader(name string) bool
+}
+
+// field finds a setting and the number in it. ok is false if there is none that match agrees to.
+func (p Part) field(match func(*Field) bool) (f Field, n int64, ok bool) {
+	if p.Settings == nil {
+		return f, 0, false
+	}
+	for _, f := range Fields(p.Settings) {
+		if match(&f) && f.value.CanInt() {
+			return f, f.value.Int(), true
+		}
+	}
+	return f, 0, false
+}
+
+// given returns the property that sets the field.
+func (p Part) given(f *Field) (Property, bool) {
+	for _, key := range append([]string{f.Key}, f.Was...) {
+		if q, ok := p.Node.Get(key); ok {
+			return q, true
+		}
+	}
+	return Property{}, false
+}
+
+// CheckBatch reports a source or sink whose batch is larger than the channel's transactionCapacity.
+func CheckBatch(user, channel Part) (Issue, bool) {
+	batch, size, ok := user.field(func(f *Field) bool { return f.Batch })
+	tx, limit, has := channel.field(func(f *Field) bool { return f.Key == "transactionCapacity" })
+	if !ok || !has || limit <= 0 || size <= limit {
+		return Issue{}, false
+	}
+	n, c := user.Node, channel.Node
+	is := Issue{Severity: Warning, Code: codeBatch, Agent: n.Agent, Component: n.Label(), Property: batch.Key}
+	byDefault := ""
+	if p, ok := user.given(&batch); ok {
+		is.Mark = Mark{p.ValueAt, p.Key}
+	} else {
+		is.Mark, byDefault = Mark{n.place(), batch.Key + " by default"}, " (the default)"
+	}
+	limitIs := fmt.Sprint(limit)
+	if p, ok := channel.given(&tx); ok {
+		is.Also = []Mark{{p.ValueAt, p.Key}}
+	} else {
+		limitIs += ", the default"
+	}
+	is.Message = fmt.Sprintf("batch of %d%s is larger than the transaction of %s (%s)", size, byDefault, c.Label(), limitIs)
+	set := fmt.Sprintf("`%s.transactionCapacity = %d`", c.Path(), size)
+	if _, room, ok := channel.field(func(f *Field) bool { return f.Key == "capacity" }); ok && room < size {
+		set += fmt.Sprintf(" and `%s.capacity = %d`", c.Path(), size)
+	}
+	is.Help = []string{"set " + set + ", or lower the batch"}
+	is.Notes = []string{fmt.Sprintf("this agent runs with a batch of %d; Flume 1.9 and later remove the %s at start", limit, n.kind())}
+	return is, true
+}
+
+// CheckTimestamp reports a sink that needs a timestamp header which none of the sources and interceptors upstream may
+// set.
+func CheckTimestamp(sink Part, upstream []Part) (Issue, bool) {
+	user, ok := sink.Settings.(TimeUser)
+	if !ok {
+		return Issue{}, false
+	}
+	key, escapes := user.NeedsTimestamp()
+	if len(escapes) == 0 {
+		return Issue{}, false
+	}
+	var sources []string
+	for _, up := range upstream {
+		if s, ok := up.Settings.(HeaderSetter); ok && s.MaySetHeader("timestamp") {
+			return Issue{}, false
+		}
+		if up.Node.Family == "sources" && up.Node.Below == "" {
+			sources = append(sources, up.Node.Name)
+		}
+	}
+	n := sink.Node
+	is := Issue{Severity: Warning, Code: codeTimestamp, Mark: Mark{At: n.place()}, Agent: n.Agent, Component: n.Label(), Property: key,
+		Message: fmt.Sprintf("%s uses %s but nothing upstream of %s sets a `timestamp` header", lastPart(key), strings.Join(escapes, " "), n.Name),
+		Help:    []string{fmt.Sprintf("add `%s.%suseLocalTimeStamp = true`", n.Path(), strings.TrimSuffix(key, lastPart(key)))},
+		Flume:   "every event fails with a missing-timestamp error and is retried for ever"}
+	if len(sources) > 0 {
+		is.Help[0] += ","
+		is.Help = append(is.Help, "or a timestamp interceptor on "+enumerate(sources))
+	}
+	if p, ok := n.Get(key); ok {
+		text := p.ValueAt.text()
+		from, to := strings.Index(text, escapes[0]), strings.LastIndex(text, escapes[len(escapes)-1])
+		is.At = p.ValueAt
+		if from >= 0 && to >= from {
+			is.At = p.within(text[from : to+len(escapes[len(escapes)-1])])
+		}
+	}
+	return is, true
+}

@@ -1,0 +1,315 @@
+package conf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Env is what the program hands in for look-ups. The zero Env looks at the process's environment, knows no system
+// properties and has the time 0.
+type Env struct {
+	Getenv     func(string) (string, bool) // nil: os.LookupEnv
+	Sys        map[string]string           // -Dkey=value
+	BareEnv    bool                        // ${NAME} is also an environment variable: propertiesImplementation=...EnvVarResolverProperties
+	SecretsDir string                      // of ${cred:name}
+	Now        time.Time                   // for ${date:pattern}
+	Version    string                      // for ${java:version} and the like
+	Lenient    bool                        // a look-up that resolves to nothing is a warning and stays as it is written
+}
+
+func (env *Env) getenv(name string) (string, bool) {
+	if env.Getenv != nil {
+		return env.Getenv(name)
+	}
+	return os.LookupEnv(name)
+}
+
+// maxExpanded bounds a value with all its look-ups in it, so that properties that double each other end.
+const maxExpanded = 1 << 20
+
+// maxSecret bounds a secret file.
+const maxSecret = 1 << 20
+
+// resolver resolves ${...} in the values of all properties, as commons-text's StringSubstitutor does with Flume's look-ups.
+type resolver struct {
+	ctx     context.Context
+	env     Env
+	entries map[string]*entry
+	state   map[*entry]int // 0 not yet, 1 under way, 2 done
+	filters map[string]*filter
+	issues  []Issue
+}
+
+// resolve fills in the value of e.
+func (r *resolver) resolve(e *entry) {
+	if r.state[e] != 0 || !strings.Contains(e.written, "${") {
+		return
+	}
+	r.state[e] = 1
+	x := expansion{resolver: r, entry: e}
+	e.value = trim(x.expand(e.written, 0, true))
+	r.state[e] = 2
+}
+
+// expansion is the resolving of one property's value.
+type expansion struct {
+	*resolver
+	entry *entry
+	size  int
+}
+
+// found is what a look-up gave.
+type found struct {
+	value  string
+	ok     bool
+	why    string // not ok: the reason, for a reader
+	denied bool   // not ok: for want of permission
+	deep   bool   // the value may hold further look-ups; those that resolve to nothing stay
+	hidden bool   // a secret
+	ask    bool   // not ok, and the text may be meant for somebody else, such as a shell
+}
+
+// expand returns s with its look-ups resolved. report is whether those that resolve to nothing are issues.
+func (x *expansion) expand(s string, depth int, report bool) string {
+	var b strings.Builder
+	for {
+		open := strings.Index(s, "${")
+		if open < 0 {
+			b.WriteString(s)
+			return b.String()
+		}
+		if open > 0 && s[open-1] == '$' {
+			b.WriteString(s[:open-1] + "${")
+			s = s[open+2:]
+			continue
+		}
+		shut, colon := bounds(s, open+2)
+		if shut < 0 {
+			b.WriteString(s[:open+2])
+			s = s[open+2:]
+			continue
+		}
+		b.WriteString(s[:open])
+		b.WriteString(x.one(s[open:shut+1], s[open+2:colon], s[colon:shut], depth, report))
+		s = s[shut+1:]
+	}
+}
+
+// bounds finds the } that ends a look-up whose text starts at from, and the :- before it on the same level, else the same
+// as shut. shut is negative if there is no end.
+func bounds(s string, from int) (shut, colon int) {
+	level := 0
+	colon = -1
+	for i := from; i < len(s); i++ {
+		switch {
+		case strings.HasPrefix(s[i:], "${"):
+			level++
+			i++
+		case s[i] == '}' && level > 0:
+			level--
+		case s[i] == '}':
+			if colon < 0 {
+				colon = i
+			}
+			return i, colon
+		case level == 0 && colon < 0 && strings.HasPrefix(s[i:], ":-"):
+			colon = i
+		}
+	}
+	return -1, -1
+}
+
+// one resolves a single look-up. whole is it as written, name its text up to the default, which starts with :- if it is
+// given.
+func (x *expansion) one(whole, name, other string, depth int, report bool) string {
+	if depth > 20 {
+		return whole
+	}
+	if strings.Contains(name, "${") {
+		name = x.expand(name, depth+1, report)
+	}
+	f := x.lookup(name)
+	x.entry.hidden = x.entry.hidden || f.hidden
+	switch {
+	case f.ok && f.deep && strings.Contains(f.value, "${"):
+		f.value = x.expand(f.value, depth+1, false)
+	case f.ok:
+	case other != "":
+		f.value = x.expand(other[2:], depth+1, report)
+	default:
+		if report {
+			x.unresolved(whole, name, f)
+		}
+		return whole
+	}
+	if x.size += len(f.value); x.size > maxExpanded {
+		if x.size-len(f.value) <= maxExpanded {
+			x.report(Error, codeLookup, whole, "the value is longer than 1 MiB with its look-ups resolved")
+		}
+		return ""
+	}
+	return f.value
+}
+
+func (x *expansion) report(s Severity, code, whole, format string, args ...any) *Issue {
+	agent, _, _ := strings.Cut(x.entry.key, ".")
+	x.issues = append(x.issues, Issue{Severity: s, Code: code, Message: fmt.Sprintf(format, args...),
+		Mark: Mark{At: x.entry.within(whole)}, Agent: agent, Component: componentOf(x.entry.key), Secret: SecretKey(x.entry.key)})
+	return &x.issues[len(x.issues)-1]
+}
+
+func (x *expansion) unresolved(whole, name string, f found) {
+	if f.ask && strings.HasSuffix(x.entry.key, ".command") {
+		is := x.report(Note, codeShell, whole, "%s is left as it is, for the shell: there is no such property", whole)
+		is.Help = []string{"write `$" + whole + "` to say so"}
+		return
+	}
+	severity, code := Error, codeLookup
+	if f.denied {
+		code = codeDenied
+	}
+	if x.env.Lenient {
+		severity = Warning
+	}
+	is := x.report(severity, code, whole, "%s", f.why)
+	is.Help = []string{fmt.Sprintf("set it, give it a default as in `${%s:-default}`, or write `$%s` for the text itself", name, whole)}
+	is.Flume = fmt.Sprintf("the text %s itself is used", whole)
+}
+
+// within is the place of text in the entry's value, or of the value.
+func (e *entry) within(text string) Pos {
+	return Property{Value: e.written, ValueAt: e.valueAt}.within(text)
+}
+
+// within is the place of text in the property's value, or of the whole value where it is not written like that.
+func (p Property) within(text string) Pos {
+	before, _, ok := strings.Cut(p.ValueAt.text(), text)
+	if !ok || text == "" {
+		return p.ValueAt
+	}
+	at := p.ValueAt
+	at.Column += len([]rune(before))
+	at.EndColumn = at.Column + len([]rune(text))
+	return at
+}
+
+var filterForm = regexp.MustCompile(`^([^\[\]'":.]+)\[(?:'([-_a-zA-Z0-9]+)'|"([-_a-zA-Z0-9]+)"|([-_a-zA-Z0-9]+))\]$`)
+
+// prefixes are the kinds of look-ups. Flume has env, sys, java and date by default; file and cred are for secrets.
+var prefixes = []string{"env", "sys", "java", "date", "file", "cred"}
+
+func (x *expansion) lookup(name string) found {
+	if m := filterForm.FindStringSubmatch(name); m != nil {
+		if f, ok := x.filtered(m[1], m[2]+m[3]+m[4]); ok {
+			return f
+		}
+	}
+	if e := x.entries[name]; e != nil {
+		return x.property(name, e)
+	}
+	prefix, rest, ok := strings.Cut(name, ":")
+	if !ok {
+		if x.env.BareEnv {
+			if v, ok := x.env.getenv(name); ok {
+				return found{value: v, ok: true, deep: true}
+			}
+			return found{why: fmt.Sprintf("there is neither a property nor an environment variable %s", name), ask: true}
+		}
+		f := found{why: fmt.Sprintf("there is no property %s", name), ask: true}
+		if _, set := x.env.getenv(name); set {
+			f.why += fmt.Sprintf("; the environment variable is written ${env:%s}", name)
+		}
+		return f
+	}
+	switch strings.ToLower(prefix) {
+	case "env":
+		v, ok := x.env.getenv(rest)
+		return found{value: v, ok: ok, deep: true, why: fmt.Sprintf("environment variable %s is not set", rest)}
+	case "sys":
+		v, ok := x.env.Sys[rest]
+		if !ok {
+			v, ok = systemProperty(rest)
+		}
+		return found{value: v, ok: ok, deep: true, why: fmt.Sprintf("system property %s is not set: there is no -D%s=...", rest, rest)}
+	case "java":
+		v, ok := x.env.java(rest)
+		return found{value: v, ok: ok, why: fmt.Sprintf("${java:%s} is not known: version, runtime, vm, os, hardware, locale", rest)}
+	case "date":
+		v, err := formatDate(x.env.Now, rest)
+		return found{value: v, ok: err == nil, why: fmt.Sprintf("date pattern %q: %v", rest, err)}
+	case "file":
+		return secretFile(rest)
+	case "cred":
+		return x.env.credential(rest)
+	}
+	f := found{why: fmt.Sprintf("there are no look-ups of kind %s", prefix), ask: true}
+	if near := Nearest(prefix, prefixes); near != "" {
+		f.why += fmt.Sprintf(": did you mean %s?", near)
+	}
+	return f
+}
+
+// property is the value of another property, resolved; a cycle is none.
+func (x *expansion) property(name string, e *entry) found {
+	if x.state[e] == 1 {
+		x.report(Error, codeCycle, "${"+name, "%s refers to itself by way of ${%s}", x.entry.key, name).Flume = "the process ends at start"
+		return found{ok: true, value: "${" + name + "}"}
+	}
+	x.resolve(e)
+	return found{value: e.value, ok: true, hidden: e.hidden}
+}
+
+// secretFile reads UTF-8:/path, as commons-text's file look-up has it.
+func secretFile(rest string) found {
+	charset, path, ok := strings.Cut(rest, ":")
+	if !ok {
+		return found{why: fmt.Sprintf("${file:%s} has no character set: write ${file:UTF-8:%s}", rest, rest)}
+	}
+	if !slices.Contains([]string{"utf-8", "utf8", "us-ascii", "iso-8859-1"}, strings.ToLower(charset)) {
+		return found{why: fmt.Sprintf("${file:%s} has an unknown character set: write UTF-8", rest)}
+	}
+	return readSecret(path)
+}
+
+func readSecret(path string) found {
+	f, err := os.Open(path)
+	if err == nil {
+		defer f.Close()
+		var data []byte
+		if data, err = io.ReadAll(io.LimitReader(f, maxSecret+1)); len(data) > maxSecret {
+			err = errors.New("longer than 1 MiB")
+		}
+		if err == nil {
+			return found{value: strings.TrimRight(string(data), "\r\n"), ok: true, hidden: true}
+		}
+	}
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		err = pe.Err
+	}
+	return found{why: fmt.Sprintf("cannot read secret file %s: %v", path, err), denied: errors.Is(err, fs.ErrPermission)}
+}
+
+// credential reads a file of --secrets-dir or of the directory that systemd's LoadCredential fills.
+func (env *Env) credential(name string) found {
+	dir := env.SecretsDir
+	if dir == "" {
+		dir, _ = env.getenv("CREDENTIALS_DIRECTORY")
+	}
+	switch {
+	case dir == "":
+		return found{why: fmt.Sprintf("${cred:%s} has no directory: neither --secrets-dir nor CREDENTIALS_DIRECTORY is set", name)}
+	case name == "" || name == "." || name == ".." || name != filepath.Base(name):
+		return found{why: fmt.Sprintf("%q is not the name of a credential: it is one file name, no path", name)}
+	}
+	return readSecret(filepath.Join(dir, name))
+}
