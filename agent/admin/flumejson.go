@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"goflume/internal/javafmt"
 	"goflume/internal/metric"
 )
 
@@ -54,7 +55,7 @@ func flumeValue(a *metric.Attr) string {
 	if !strings.HasSuffix(a.Flume, "Percentage") && v == math.Trunc(v) && math.Abs(v) < 1<<53 {
 		return strconv.FormatInt(int64(v), 10)
 	}
-	return string(appendJavaDouble(nil, v))
+	return string(javafmt.AppendFloat(nil, v))
 }
 
 func appendPair(dst []byte, key, value string) []byte {

@@ -82,21 +82,3 @@ func TestNoSetsIsAnEmptyObject(t *testing.T) {
 		t.Errorf("JSON of nothing: %s, want {}", got)
 	}
 }
-
-func TestJavaDouble(t *testing.T) {
-	capacity := func(size, capacity float64) float64 { return size / capacity * 100 }
-	for _, c := range []struct {
-		v    float64
-		want string
-	}{
-		{0, "0.0"}, {12.5, "12.5"}, {5, "5.0"}, {100, "100.0"},
-		{capacity(7, 1000), "0.7000000000000001"}, {capacity(4, 1_000_000), "3.9999999999999996E-4"},
-		{capacity(5, 1_000_000), "5.0E-4"}, {0.001, "0.001"}, {0.00099, "9.9E-4"},
-		{9999999.5, "9999999.5"}, {1e7, "1.0E7"}, {1.25e10, "1.25E10"}, {-2.5e-10, "-2.5E-10"},
-		{1.7976931348623157e308, "1.7976931348623157E308"},
-	} {
-		if got := string(appendJavaDouble(nil, c.v)); got != c.want {
-			t.Errorf("double %g: %s, want %s", c.v, got, c.want)
-		}
-	}
-}
