@@ -47,6 +47,18 @@ type Stats struct {
 	Bytes    int64 // of the bodies queued or held
 }
 
+// Durable is what a channel adds whose events survive its Close and a crash of the process. The agent does not drain such
+// a channel before it stops, and has the sinks that take from it make durable what they commit.
+type Durable interface {
+	Durable() bool
+}
+
+// IsDurable tells whether the channel says that its events survive.
+func IsDurable(c Channel) bool {
+	d, ok := c.(Durable)
+	return ok && d.Durable()
+}
+
 // Tx is a take-transaction. It is used by one goroutine at a time and ended exactly once.
 type Tx interface {
 	// Events are valid until the transaction ends. The slice is the transaction's: read only.
