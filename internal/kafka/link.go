@@ -11,7 +11,12 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 )
+
+// Sarama's own meters are not kept: they cost time for each request and a goroutine that never ends. What is worth counting is
+// counted in the components' sets.
+func init() { metrics.UseNilMetrics = true }
 
 // dialer makes the connections of one Sarama broker or client and can give them all up: closing the socket from outside ends every
 // call that waits on it, whatever locks Sarama holds.
