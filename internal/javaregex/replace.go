@@ -115,3 +115,11 @@ func (r *Regexp) ReplaceAll(dst, b []byte, rep *Replacement) ([]byte, bool, erro
 	}
 	return append(dst, b[done:]...), at != nil, nil
 }
+
+// Literal returns a replacement that is the text itself, whatever characters it has.
+func (r *Regexp) Literal(text string) *Replacement {
+	if text == "" {
+		return &Replacement{}
+	}
+	return &Replacement{parts: []part{{text: text}}}
+}
