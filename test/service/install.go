@@ -1,6 +1,7 @@
 package service
 
 import (
+	"archive/zip"
 	"bufio"
 	"context"
 	"crypto/sha256"
@@ -8,6 +9,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -108,6 +110,18 @@ func (s Set) Install(ctx context.Context) error {
 	if err := runMaven(cmd, s); err != nil {
 		return err
 	}
+	zips, err := filepath.Glob(filepath.Join(work, "lib", "*.zip"))
+	if err != nil {
+		return err
+	}
+	for _, name := range zips {
+		if err := unpack(name, filepath.Join(work, "dist")); err != nil {
+			return fmt.Errorf("unpack %s: %w", name, err)
+		}
+		if err := os.Remove(name); err != nil {
+			return err
+		}
+	}
 	return os.Rename(work, dir)
 }
 
@@ -163,6 +177,67 @@ func (s Set) Jars() ([]string, error) {
 	}
 	slices.Sort(jars)
 	return jars, nil
+}
+
+// unpacked returns the one directory of the set's archives that matches pattern.
+func (s Set) unpacked(pattern string) (string, error) {
+	_, dir, err := s.locate()
+	if err != nil {
+		return "", err
+	}
+	found, err := filepath.Glob(filepath.Join(dir, "dist", pattern))
+	if err != nil {
+		return "", err
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("set %s in %s: %d directories match %s, want one", s, dir, len(found), pattern)
+	}
+	return found[0], nil
+}
+
+// unpack extracts a zip archive with the modes of its files.
+func unpack(name, dir string) error {
+	archive, err := zip.OpenReader(name)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	for _, f := range archive.File {
+		if !filepath.IsLocal(f.Name) {
+			return fmt.Errorf("entry %q leaves the directory", f.Name)
+		}
+		to := filepath.Join(dir, f.Name)
+		if f.FileInfo().IsDir() {
+			if err := os.MkdirAll(to, 0o755); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return err
+		}
+		if err := unpackFile(f, to); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func unpackFile(f *zip.File, to string) error {
+	in, err := f.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, f.Mode().Perm()|0o600)
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Close()
 }
 
 // locate returns the set's pom and where it is or will be installed.

@@ -4,6 +4,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"maps"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,20 +21,19 @@ func (r *Run) java(s Set, heapMB int, main string, args ...string) ([]string, er
 	argv := []string{"java", fmt.Sprintf("-Xmx%dm", heapMB), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-XX:-UsePerfData", "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true",
 		"-Djava.io.tmpdir=" + filepath.Join(r.Dir, "tmp"), "-cp", strings.Join(path, ":")}
-	flags, rest := splitFlags(args)
-	argv = append(append(argv, flags...), main)
-	return append(argv, rest...), nil
+	return append(append(argv, main), args...), nil
 }
 
-// splitFlags parts leading arguments that are for the virtual machine (-X..., --add-opens=...) from those of the
-// program. -D belongs to the program: Hadoop's daemons take it as a property.
-func splitFlags(args []string) (flags, rest []string) {
-	for i, a := range args {
-		if !strings.HasPrefix(a, "-X") && !strings.HasPrefix(a, "--add-") {
-			return args[:i], args[i:]
-		}
+// javaHome is where the java of PATH is installed.
+func javaHome() (string, error) {
+	name, err := exec.LookPath("java")
+	if err != nil {
+		return "", err
 	}
-	return args, nil
+	if name, err = filepath.EvalSymlinks(name); err != nil {
+		return "", err
+	}
+	return filepath.Dir(filepath.Dir(name)), nil
 }
 
 // hadoopXML writes properties the way Hadoop, HBase and Hive read them.

@@ -17,10 +17,8 @@ import (
 // A Process is one program of a server, in a process group of its own. It dies with the test binary. Its methods
 // are called from one goroutine at a time.
 type Process struct {
-	Name string
+	Command
 
-	argv []string
-	env  []string // added to the environment
 	dir  string
 	log  string // file that standard output and error are appended to
 	cmd  *exec.Cmd
@@ -32,6 +30,8 @@ type Command struct {
 	Name string   // of the process and of its log
 	Argv []string // the program and its arguments
 	Env  []string // KEY=value, added to the environment
+	// NotRoot is for programs that refuse to run as root: they see another user, who owns the same files.
+	NotRoot bool
 }
 
 // launcher runs functions on one thread that lives as long as the test binary: the kernel kills a child when the
@@ -75,10 +75,13 @@ func (p *Process) start() error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.Command(p.argv[0], p.argv[1:]...)
+	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, log, log
-	cmd.Env = append(os.Environ(), p.env...)
+	cmd.Env = append(os.Environ(), p.Env...)
 	cmd.SysProcAttr = ownGroup()
+	if p.NotRoot && os.Getuid() == 0 {
+		pretendUser(cmd.SysProcAttr)
+	}
 	if err := onLauncher(cmd.Start); err != nil {
 		return fmt.Errorf("start %s: %w", p.Name, err)
 	}

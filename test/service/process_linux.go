@@ -10,6 +10,14 @@ func ownGroup() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
+// pretendUser gives the child a name space in which root has the number of an ordinary user.
+func pretendUser(attr *syscall.SysProcAttr) {
+	const ordinary = 1000
+	attr.Cloneflags |= syscall.CLONE_NEWUSER
+	attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: ordinary, HostID: 0, Size: 1}}
+	attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: ordinary, HostID: 0, Size: 1}}
+}
+
 // awaitExit waits until a child has ended and leaves it unreaped, so that its number stays taken.
 func awaitExit(pid int) {
 	const (

@@ -82,7 +82,7 @@ func sweep(runs string) {
 
 // Start starts a process in the run's directory.
 func (r *Run) Start(c Command) (*Process, error) {
-	p := &Process{Name: c.Name, argv: c.Argv, env: c.Env, dir: r.Dir, log: r.logName(c.Name)}
+	p := &Process{Command: c, dir: r.Dir, log: r.logName(c.Name)}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {

@@ -80,6 +80,12 @@ var starters = map[string]func(context.Context) (string, *service.Run, error){
 		return fmt.Sprintf("plain %v, SASL %v, TLS %v, both %v, mutual TLS %v\nauthority %s",
 			k.Addrs(), k.SASLAddrs(), k.TLSAddrs(), k.SASLTLSAddrs(), k.MutualTLSAddrs(), k.Certs.CA)
 	}),
+	"opensearch":    starter(service.OpenSearch{}, whereSearch),
+	"elasticsearch": starter(service.Elasticsearch{Secure: true}, whereSearch),
+}
+
+func whereSearch(s *service.SearchServer) string {
+	return fmt.Sprintf("%s user %q password %q authority %s", s.URL, s.User, s.Password, s.Certs.CA)
 }
 
 func starter[T any](c service.Config[T], where func(T) string) func(context.Context) (string, *service.Run, error) {
