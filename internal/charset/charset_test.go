@@ -1,6 +1,11 @@
 package charset
 
-import "testing"
+import (
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
 
 func TestDecodesAndEncodesAsJavaDoes(t *testing.T) {
 	for _, c := range []struct{ name, in, utf8, back string }{
@@ -45,5 +50,14 @@ func TestAnUnknownNameIsRefused(t *testing.T) {
 	}
 	if c.IsUTF8() != true || (Charset{"latin1"}).IsUTF8() {
 		t.Error("the zero set must be UTF-8, latin1 must not")
+	}
+}
+
+func TestReaderGivesUTF8(t *testing.T) {
+	for name, want := range map[string]string{"UTF-16LE": "hé", "UTF-8": "h\x00\xe9\x00"} {
+		got, err := io.ReadAll(Charset{name}.Reader(iotest.OneByteReader(strings.NewReader("h\x00\xe9\x00"))))
+		if string(got) != want || err != nil {
+			t.Errorf("%s: %q, error %v, want %q", name, got, err, want)
+		}
 	}
 }

@@ -1,0 +1,84 @@
+// Package lines cuts a stream of bytes into lines without copying them: bytes are read straight into large chunks, lines
+// are sub-slices of a chunk, and only the unfinished line at a chunk's end moves to the next one. A chunk that was filled
+// is left to those who hold its lines.
+package lines
+
+import (
+	"bytes"
+	"io"
+)
+
+// Chunk sizes in bytes. A chunk that took few reads is followed by one of twice the size, one that took many by one of
+// half the size: an idle connection keeps little memory alive, a busy one allocates once per thousand lines.
+const (
+	minChunk  = 4 << 10
+	maxChunk  = 256 << 10
+	fewReads  = 4
+	manyReads = 64
+)
+
+// Reader reads lines that end in a newline. It is used by one goroutine at a time. Lines that it returned are never
+// written again; each has its chunk's end as its capacity, so nobody may append to it.
+type Reader struct {
+	src io.Reader
+
+	chunk   []byte
+	start   int // of the first line that was not returned
+	scanned int // no newline between start and here
+	end     int // of what was read
+	reads   int // into this chunk
+}
+
+// NewReader returns a reader of the lines of src.
+func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
+
+// Fill reads once from the source and returns what that Read returned. Next gives the lines that it completed. The
+// unfinished line grows without bound from Fill to Fill: the caller looks at Rest.
+func (r *Reader) Fill() (int, error) {
+	if r.end == len(r.chunk) {
+		r.renew()
+	}
+	n, err := r.src.Read(r.chunk[r.end:])
+	r.reads++
+	r.end += n
+	return n, err
+}
+
+// renew starts a chunk with what is unfinished in the last one.
+func (r *Reader) renew() {
+	size := len(r.chunk)
+	switch {
+	case r.reads <= fewReads:
+		size *= 2
+	case r.reads >= manyReads:
+		size /= 2
+	}
+	rest := r.chunk[r.start:r.end]
+	r.chunk = make([]byte, max(min(max(size, minChunk), maxChunk), 2*len(rest)))
+	r.end = copy(r.chunk, rest)
+	r.scanned -= r.start
+	r.start, r.reads = 0, 0
+}
+
+// Next returns the next complete line without its newline, or false when there is none: then Fill.
+func (r *Reader) Next() (line []byte, ok bool) {
+	n := bytes.IndexByte(r.chunk[r.scanned:r.end], '\n')
+	if n < 0 {
+		r.scanned = r.end
+		return nil, false
+	}
+	line = r.chunk[r.start : r.scanned+n]
+	r.start = r.scanned + n + 1
+	r.scanned = r.start
+	return line, true
+}
+
+// Rest returns what was read of the line that has no newline yet, once Next has returned false.
+func (r *Reader) Rest() []byte { return r.chunk[r.start:r.end] }
+
+// Take is Rest, and the reader goes on behind it.
+func (r *Reader) Take() []byte {
+	rest := r.Rest()
+	r.start, r.scanned = r.end, r.end
+	return rest
+}

@@ -1,0 +1,102 @@
+package lines
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+)
+
+// all reads src to its end and returns its lines and the unfinished one.
+func all(t *testing.T, src io.Reader) (lines []string, rest string) {
+	t.Helper()
+	r := NewReader(src)
+	var kept [][]byte
+	for {
+		_, err := r.Fill()
+		for line, ok := r.Next(); ok; line, ok = r.Next() {
+			kept = append(kept, line)
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, l := range kept { // now, to see that no later read wrote over them
+		lines = append(lines, string(l))
+	}
+	return lines, string(r.Rest())
+}
+
+func TestLinesDoNotDependOnHowTheyAreRead(t *testing.T) {
+	var text strings.Builder
+	for i := range 3000 {
+		fmt.Fprintf(&text, "%d %s\n", i, strings.Repeat("x", i%700))
+	}
+	text.WriteString(strings.Repeat("long", 200<<10) + "\n\n\r\nunfinished")
+	want := strings.Split(text.String(), "\n")
+	for name, src := range map[string]io.Reader{
+		"whole":          strings.NewReader(text.String()),
+		"halves":         iotest.HalfReader(strings.NewReader(text.String())),
+		"data with EOF":  iotest.DataErrReader(strings.NewReader(text.String())),
+		"single bytes":   iotest.OneByteReader(strings.NewReader(text.String()[:20000])),
+		"behind a limit": io.LimitReader(strings.NewReader(text.String()), 100_000),
+	} {
+		got, rest := all(t, src)
+		for i := range got {
+			if got[i] != want[i] {
+				t.Fatalf("%s: line %d is %.40q, want %.40q", name, i, got[i], want[i])
+			}
+		}
+		if !strings.HasPrefix(want[len(got)], rest) || len(got) < 20 {
+			t.Errorf("%s: after %d lines %.40q is left, want a part of %.40q", name, len(got), rest, want[len(got)])
+		}
+	}
+}
+
+func TestChunksGrowWithTheStream(t *testing.T) {
+	line := append(bytes.Repeat([]byte("x"), 99), '\n')
+	busy := NewReader(bytes.NewReader(bytes.Repeat(line, 100_000)))
+	idle := NewReader(iotest.OneByteReader(bytes.NewReader(bytes.Repeat(line, 1000))))
+	for _, c := range []struct {
+		r    *Reader
+		want int
+	}{{busy, maxChunk}, {idle, minChunk}} {
+		for n, err := c.r.Fill(); n > 0 && err == nil; n, err = c.r.Fill() {
+			for _, ok := c.r.Next(); ok; _, ok = c.r.Next() {
+			}
+		}
+		if len(c.r.chunk) != c.want {
+			t.Errorf("a chunk has %d bytes, want %d", len(c.r.chunk), c.want)
+		}
+	}
+}
+
+func TestTakeEndsTheUnfinishedLine(t *testing.T) {
+	r := NewReader(io.MultiReader(strings.NewReader("a\nbc"), strings.NewReader("d\n")))
+	r.Fill()
+	r.Next()
+	r.Next()
+	if got := string(r.Take()); got != "bc" {
+		t.Errorf("Take: %q, want bc", got)
+	}
+	r.Fill()
+	if got, ok := r.Next(); string(got) != "d" || !ok {
+		t.Errorf("Next: %q, want d", got)
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	f.Add([]byte("a\n\nb\r\nc"), 1)
+	f.Fuzz(func(t *testing.T, text []byte, at int) {
+		at = min(max(at, 0), len(text))
+		got, rest := all(t, io.MultiReader(bytes.NewReader(text[:at]), bytes.NewReader(text[at:])))
+		if joined := strings.Join(append(got, rest), "\n"); joined != string(text) {
+			t.Errorf("got %q, want %q", joined, text)
+		}
+	})
+}
