@@ -124,3 +124,31 @@ func TestRealHDFSSafeModeRefusesWrites(t *testing.T) {
 		t.Error("mkdir succeeded in safe mode")
 	}
 }
+
+func TestRealHDFSFailsOver(t *testing.T) {
+	h := service.Start(t, service.HDFSHA{})
+	client, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: h.Addrs(), User: service.User()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	want := []byte("written to nn1")
+	writeHDFS(t, client, "/kept", want)
+
+	h.Namenodes[0].Kill()
+	if err := h.Activate(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	err = service.Await(ctx, "the file on nn2", func(context.Context) error {
+		got, err := client.ReadFile("/kept")
+		if err == nil && !bytes.Equal(got, want) {
+			t.Errorf("read %q, want %q", got, want)
+		}
+		return err
+	}, h.Namenodes[1])
+	if err != nil {
+		t.Error(err)
+	}
+}

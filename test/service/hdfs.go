@@ -22,6 +22,8 @@ type HDFS struct {
 	Properties map[string]string
 }
 
+const namenodeMain = "org.apache.hadoop.hdfs.server.namenode.NameNode"
+
 // HDFSServer is a running HDFS.
 type HDFSServer struct {
 	Namenode  *Process
@@ -47,18 +49,14 @@ func (c HDFS) Start(ctx context.Context, r *Run) (*HDFSServer, error) {
 	if err := h.configure(nodes, c.Properties); err != nil {
 		return nil, err
 	}
-	format, err := r.hadoop(384, "org.apache.hadoop.hdfs.server.namenode.NameNode", "-format", "-force", "-nonInteractive")
+	format, err := r.hadoop(384, namenodeMain, "-format", "-force", "-nonInteractive")
 	if err != nil {
 		return nil, err
 	}
 	if _, err := r.Tool(ctx, Command{Name: "format", Argv: format}); err != nil {
 		return nil, err
 	}
-	argv, err := r.hadoop(384, "org.apache.hadoop.hdfs.server.namenode.NameNode")
-	if err != nil {
-		return nil, err
-	}
-	if h.Namenode, err = r.Start(Command{Name: "namenode", Argv: argv}); err != nil {
+	if h.Namenode, err = r.startHadoop("namenode", 384, namenodeMain); err != nil {
 		return nil, err
 	}
 	for i := range nodes {
@@ -133,13 +131,17 @@ func (r *Run) hadoop(heapMB int, main string, args ...string) ([]string, error) 
 	return r.java("hadoop", heapMB, main, args...)
 }
 
-func (r *Run) startDatanode(i int) (*Process, error) {
-	argv, err := r.hadoop(256, "org.apache.hadoop.hdfs.server.datanode.DataNode",
-		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, "dn"+strconv.Itoa(i)))
+func (r *Run) startHadoop(name string, heapMB int, main string, args ...string) (*Process, error) {
+	argv, err := r.hadoop(heapMB, main, args...)
 	if err != nil {
 		return nil, err
 	}
-	return r.Start(Command{Name: "datanode" + strconv.Itoa(i), Argv: argv})
+	return r.Start(Command{Name: name, Argv: argv})
+}
+
+func (r *Run) startDatanode(i int) (*Process, error) {
+	return r.startHadoop("datanode"+strconv.Itoa(i), 256, "org.apache.hadoop.hdfs.server.datanode.DataNode",
+		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, "dn"+strconv.Itoa(i)))
 }
 
 // Addr is the namenode's host:port.
@@ -153,16 +155,24 @@ func (h *HDFSServer) ConfDir() string { return filepath.Join(h.run.Dir, "conf") 
 
 // LiveDatanodes asks the namenode how many datanodes it counts on.
 func (h *HDFSServer) LiveDatanodes(ctx context.Context) (int, error) {
+	return liveDatanodes(ctx, h.http)
+}
+
+func liveDatanodes(ctx context.Context, httpPort int) (int, error) {
 	var bean struct{ NumLiveDataNodes int }
-	err := jmx(ctx, h.http, "Hadoop:service=NameNode,name=FSNamesystemState", &bean)
+	err := jmx(ctx, httpPort, "Hadoop:service=NameNode,name=FSNamesystemState", &bean)
 	return bean.NumLiveDataNodes, err
 }
 
 // AwaitDatanodes waits until the namenode counts n live datanodes and is out of safe mode.
 func (h *HDFSServer) AwaitDatanodes(ctx context.Context, n int) error {
+	return awaitDatanodes(ctx, h.http, n, h.Namenode)
+}
+
+func awaitDatanodes(ctx context.Context, httpPort, n int, namenode *Process) error {
 	what := fmt.Sprintf("namenode with %d datanodes", n)
 	return Await(ctx, what, func(ctx context.Context) error {
-		live, err := h.LiveDatanodes(ctx)
+		live, err := liveDatanodes(ctx, httpPort)
 		if err != nil {
 			return err
 		}
@@ -170,14 +180,14 @@ func (h *HDFSServer) AwaitDatanodes(ctx context.Context, n int) error {
 			return fmt.Errorf("%d datanodes are live", live)
 		}
 		var info struct{ Safemode string }
-		if err := jmx(ctx, h.http, "Hadoop:service=NameNode,name=NameNodeInfo", &info); err != nil {
+		if err := jmx(ctx, httpPort, "Hadoop:service=NameNode,name=NameNodeInfo", &info); err != nil {
 			return err
 		}
 		if info.Safemode != "" {
 			return fmt.Errorf("namenode says: %s", info.Safemode)
 		}
 		return nil
-	}, h.Namenode)
+	}, namenode)
 }
 
 // SafeMode puts the namenode into safe mode or takes it out. It costs a JVM, 2 to 5 s.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -219,6 +220,17 @@ func Await(ctx context.Context, what string, probe func(context.Context) error, 
 		}
 		return errors.New(b.String())
 	}
+}
+
+// awaitPort waits until p listens on a port of 127.0.0.1.
+func awaitPort(ctx context.Context, port int, p *Process) error {
+	return Await(ctx, fmt.Sprintf("port %d of %s", port, p.Name), func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}, p)
 }
 
 // Tool runs a program to its end and returns what it printed. The error carries its output.

@@ -76,12 +76,16 @@ var starters = map[string]func(context.Context) (string, *service.Run, error){
 	"hdfs": starter(service.HDFS{Datanodes: 3}, func(h *service.HDFSServer) string {
 		return fmt.Sprintf("%s\nHADOOP_CONF_DIR=%s", h.URL(), h.ConfDir())
 	}),
+	"hdfs-ha": starter(service.HDFSHA{}, func(h *service.HDFSHAServer) string {
+		return fmt.Sprintf("%s at %v\nHADOOP_CONF_DIR=%s", h.URL(), h.Addrs(), h.ConfDir())
+	}),
 	"kafka": starter(service.Kafka{Secure: true}, func(k *service.KafkaCluster) string {
 		return fmt.Sprintf("plain %v, SASL %v, TLS %v, both %v, mutual TLS %v\nauthority %s",
 			k.Addrs(), k.SASLAddrs(), k.TLSAddrs(), k.SASLTLSAddrs(), k.MutualTLSAddrs(), k.Certs.CA)
 	}),
 	"opensearch":    starter(service.OpenSearch{}, whereSearch),
 	"elasticsearch": starter(service.Elasticsearch{Secure: true}, whereSearch),
+	"zookeeper":     starter(service.ZooKeeper{}, (*service.ZooKeeperServer).Addr),
 }
 
 func whereSearch(s *service.SearchServer) string {
