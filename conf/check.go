@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -44,6 +45,23 @@ func (p Part) given(f *Field) (Property, bool) {
 		}
 	}
 	return Property{}, false
+}
+
+// CheckRights reports files that have a secret in clear text, as the issues say, and that every user of the machine may
+// read.
+func CheckRights(issues []Issue) []Issue {
+	var more []Issue
+	for _, is := range issues {
+		f := is.At.File
+		known := slices.ContainsFunc(more, func(m Issue) bool { return m.At.File == f })
+		if is.Code != codeClearSecret || f == nil || !f.public || known {
+			continue
+		}
+		more = append(more, Issue{Severity: Warning, Code: codePublic, Mark: Mark{is.At, "a secret in clear text"}, Secret: true,
+			Message: f.Name + " holds a secret, and every user of this machine may read it",
+			Help:    []string{"chmod 640 " + f.Name}})
+	}
+	return more
 }
 
 // CheckBatch reports a source or sink whose batch is larger than the channel's transactionCapacity.

@@ -85,6 +85,7 @@ const (
 	codeTimestamp = "FL420"
 
 	codeClearSecret = "FL520"
+	codePublic      = "FL521"
 )
 
 var codes = []Code{
@@ -192,7 +193,8 @@ A sink takes from exactly one channel. To drain two into the same place, configu
 	{"FL207", "a source has no channels", `
 Events must go somewhere: add channels = ... to the source. Flume drops the source.`},
 	{"FL208", "a sink has no channel", `
-Add channel = ... to the sink. Flume drops it.`},
+A sink drains exactly one channel; without one it has nothing to do. Flume drops the sink.
+    a1.sinks.k1.channel = c1`},
 	{"FL209", "a source has more than 64 channels", `
 The most that one source can feed is 64. Feed an avro or a second source from a channel to go beyond.`},
 	{"FL210", "unknown type", `
@@ -208,20 +210,23 @@ The sinks of a group must be in the agent's list of sinks. Flume leaves an unkno
 	{"FL231", "a sink is in two groups", `
 Each sink has one runner. Flume leaves the sink in the first group and drops a group that is left with none.`},
 	{"FL232", "a sink group has no sinks", `
-Add sinks = ... to the group. Flume ends with a null pointer exception.`},
+A group is its sinks and the processor that picks among them. Flume ends with a null pointer exception.
+    a1.sinkgroups.g1.sinks = k1 k2`},
 	{"FL233", "a sink group has no processor that picks", `
 With more than one sink something must decide who writes next:
     a1.sinkgroups.g1.processor.type = failover        the one with the highest priority that works
     a1.sinkgroups.g1.processor.type = load_balance    each in turn
 Without a type, or with default, Flume removes the group, and its sinks do not run.`},
 	{"FL234", "the load is balanced over one sink", `
-Flume refuses a load_balance group with fewer than two sinks. Here it runs.`},
+With one sink there is nothing to balance. Flume refuses a load_balance group with fewer than two sinks and
+removes it, and its sink with it. Here it runs.`},
 	{"FL240", "an agent has no channels", `
 Sources and sinks meet in channels. Without any, Flume marks the agent as invalid and runs idle.`},
 	{"FL241", "an agent has neither sources nor sinks", `
-There is nothing to run. Flume marks the agent as invalid and runs idle.`},
+There is nothing to run: the lists are empty or missing. Flume marks the agent as invalid and runs idle.`},
 	{"FL242", "nothing is connected to a channel", `
-No source puts into it and no sink takes from it. Flume removes it.`},
+No source puts into it and no sink takes from it. Flume removes it. Most often a source or a sink names another
+channel by mistake.`},
 	{"FL243", "no sink drains a channel", `
 Events are put and never taken: when the channel is full its sources stop accepting, those that feed other channels
 as well. If events of that kind are to be thrown away, say so with a sink of type null.`},
@@ -232,9 +237,10 @@ case-sensitive. agent list source netcat shows the properties of a type.`},
 	{"FL302", "a property is given twice", `
 The same key stands in the file twice, with two values. The later one counts, as in Java.`},
 	{"FL303", "a property is given twice with the same value", `
-The second line changes nothing. It will surprise whoever edits only the first.`},
+The second line changes nothing now. It will surprise whoever edits only the first, as the later one counts.`},
 	{"FL310", "a deprecated property name", `
-The old name still works. Where old and new are both given, the new one counts.`},
+The old name still works, as it does in Flume. Where old and new are both given, the new one counts. The message
+names the new one.`},
 
 	{"FL401", "a required property is missing", `
 The component cannot run without it. Flume drops the component and starts the rest.`},
@@ -242,9 +248,11 @@ The component cannot run without it. Flume drops the component and starts the re
 Numbers are written with digits only: no 10k, 1_000, 1,000 or 0x10, and no comment behind them, as a # inside a line
 is part of the value. Flume drops the component, or, for a memory channel, takes the default.`},
 	{"FL403", "a number is out of range", `
-The message gives the range. Flume drops the component, or takes another value.`},
+The message gives the range. Flume drops the component, takes another value with a warning, or fails later, when the
+number is used.`},
 	{"FL404", "not one of the allowed values", `
-The message lists them. Any case will do.`},
+The message lists what is allowed; upper and lower case do not matter. Flume drops the component, or takes the
+default in silence.`},
 	{"FL405", "neither true nor false", `
 Flume reads anything but true, in any case, as false: yes, on and 1 as well. As that is hardly ever what was meant,
 it is refused here.`},
@@ -252,7 +260,8 @@ it is refused here.`},
 A bare number counts in the unit that the property has in Flume. A number with ms, s, m, h or d is read as well:
 30s, 1h30m.`},
 	{"FL407", "a value cannot be read", `
-The message says what is wrong with it.`},
+The value has a form of its own, such as an address, a pattern or a list of pairs; the message says what is wrong
+with it.`},
 	{"FL408", "values do not fit together", `
 Each value is right by itself, but not with the others of the component. Flume drops the component.`},
 	{"FL410", "a batch is larger than the channel's transaction", `

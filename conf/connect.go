@@ -48,6 +48,9 @@ func (d *draft) source(n *Node) {
 		is.Flume = "the source is removed, the rest starts"
 		return
 	}
+	if p.Broken {
+		return
+	}
 	items := d.separate(p, "channel", n.Path()+".channels", n.Label())
 	var known []Item
 	for _, item := range items {
@@ -82,6 +85,9 @@ func (d *draft) sink(n *Node) {
 		is := d.report(Error, codeNoChannel, n.place(), n.Label(), "%s has no channel to take from", n.Label())
 		is.Help = []string{fmt.Sprintf("add `%s.channel = %s`", n.Path(), d.someChannel())}
 		is.Flume = "the sink is removed, the rest starts"
+		return
+	}
+	if p.Broken {
 		return
 	}
 	items := d.separate(p, "channel", n.Path()+".channel", n.Label())
@@ -157,12 +163,13 @@ func (d *draft) groups() {
 			}
 			if first, twice := taken[item.Name]; twice {
 				is := d.report(Error, codeTwoGroups, item.At, g.Label(), "sink %q is in two groups", item.Name)
-				if owner[item.Name] == g {
-					is.Severity, is.Message = Warning, fmt.Sprintf("sink %q is in the group twice", item.Name)
-				}
 				is.Also = []Mark{first}
 				is.Help = []string{"a sink belongs to one group: take it out of the other"}
 				is.Flume = "it stays in the first; a group without any other sink is removed"
+				if owner[item.Name] == g {
+					is.Severity, is.Message = Warning, fmt.Sprintf("sink %q is in the group twice", item.Name)
+					is.Help, is.Flume = nil, ""
+				}
 				continue
 			}
 			taken[item.Name], owner[item.Name] = Mark{item.At, "also here, by " + g.Label()}, g

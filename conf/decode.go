@@ -143,7 +143,7 @@ func (d *decoder) unknown(p Property) {
 	}
 	help := "did you mean `" + near + "`?"
 	for i := range d.fields {
-		if f := &d.fields[i]; f.Key == near && f.Default != "" {
+		if f := &d.fields[i]; f.Key == near && f.Default != "" && !f.Required {
 			help += " (default " + f.Default + ")"
 		}
 	}
@@ -199,6 +199,10 @@ func (d *decoder) decode(i int) {
 		d.issues = append(d.issues, issues...)
 	default:
 		p := props[len(props)-1]
+		if p.Broken {
+			d.bad[f.group] = true
+			return
+		}
 		d.clearSecret(f, p)
 		f.hide = p.Hidden || f.Secret || SecretKey(p.Key)
 		if bad := f.set(p.Value); bad != nil {
@@ -259,6 +263,9 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 				message = key + ": " + message
 			}
 			is := d.report(Error, codeRule, d.placeOf(key), key, "%s", message)
+			if at, ok := d.mentioned(ke.Text); ok && is.At == d.node.place() {
+				is.At = at
+			}
 			is.Secret = SecretKey(key)
 			if ke.Help != "" {
 				is.Help = []string{ke.Help}
@@ -289,6 +296,17 @@ func (d *decoder) placeOf(key string) Pos {
 		return p.ValueAt
 	}
 	return d.node.place()
+}
+
+// mentioned finds the value of a property that the text of a rule names.
+func (d *decoder) mentioned(text string) (Pos, bool) {
+	words := strings.FieldsFunc(text, func(r rune) bool { return r == ' ' || r == ',' || r == '`' || r == ':' || r == ';' })
+	for _, p := range d.node.Props {
+		if slices.Contains(words, p.Key) {
+			return p.ValueAt, true
+		}
+	}
+	return Pos{}, false
 }
 
 // HasErrors tells whether one of the issues refuses the start.

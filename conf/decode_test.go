@@ -177,7 +177,7 @@ func TestDecodeReportsWhatIsMissing(t *testing.T) {
 	issues := Decode(node("type = needy", "prot = 1"), &needy{}, &struct {
 		Type string `conf:"type"`
 	}{})
-	want := "warning FL301 unknown property \"prot\" for a test sink: ignored | did you mean `port`? (default 0)\n" +
+	want := "warning FL301 unknown property \"prot\" for a test sink: ignored | did you mean `port`?\n" +
 		"error FL401 sink k1 needs `bind` | add `a1.sinks.k1.bind = ...` (text)\n" +
 		"error FL401 sink k1 needs `port` | add `a1.sinks.k1.port = ...` (whole number)\n"
 	if got := brief(issues); got != want {

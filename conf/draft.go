@@ -43,8 +43,8 @@ func (d *draft) node(family, name string) *Node {
 // property makes a node's property of the entry; key is the last part of its key.
 func (e *entry) property(key string) Property {
 	all := len([]rune(e.key))
-	return Property{Key: key, Value: e.value, Written: e.written, Hidden: e.hidden,
-		KeyAt: e.at(all-len([]rune(key)), all), ValueAt: e.valueAt}
+	return Property{Key: key, Value: e.value, Written: e.written, Hidden: e.hidden, Broken: e.broken,
+		KeyAt: e.at(all-len([]rune(key)), all), ValueAt: e.valueAt, whole: e.keyAt}
 }
 
 // componentOf is the label of the component whose property the key is, empty if it is none.
@@ -61,7 +61,7 @@ func split(entries []*entry) ([]*draft, []Issue) {
 	var drafts []*draft
 	var issues []Issue
 	byAgent := map[string]*draft{}
-	var strays []*entry
+	var strays []func()
 	used := referenced(entries)
 	for _, e := range entries {
 		name, rest, dotted := strings.Cut(e.key, ".")
@@ -93,12 +93,11 @@ func split(entries []*entry) ([]*draft, []Issue) {
 			continue
 		}
 		if !d.add(e, rest) && !used[e.key] {
-			strays = append(strays, e)
+			strays = append(strays, func() { d.stray(e, rest) })
 		}
 	}
-	for _, e := range strays {
-		name, rest, _ := strings.Cut(e.key, ".")
-		byAgent[name].stray(e, rest)
+	for _, report := range strays { // now that all that is right has its place
+		report()
 	}
 	adopt(drafts)
 	return drafts, issues
@@ -129,10 +128,11 @@ func (d *draft) stray(e *entry, rest string) {
 		return
 	}
 	near := Nearest(family, families)
-	if near == "" || dotted && strings.Count(below, ".") == 0 {
+	name, key, _ := strings.Cut(below, ".")
+	if near == "" || dotted && (name == "" || key == "") {
 		is := d.report(Warning, codeNoGroup, at, "", "an agent has no property %q: ignored", rest)
 		is.Help = []string{"an agent has " + strings.Join(families, ", ")}
-		if near != "" {
+		if near != "" && name != "" {
 			is.Help = []string{fmt.Sprintf("did you mean `%s.%s.%s.type`?", d.agent.Name, near, below)}
 		}
 		return
@@ -146,7 +146,6 @@ func (d *draft) stray(e *entry, rest string) {
 		}
 		return
 	}
-	name, key, _ := strings.Cut(below, ".")
 	n := d.node(near, name)
 	if _, ok := n.Get(key); !ok {
 		n.Props = append(n.Props, e.property(key))
@@ -210,16 +209,16 @@ func (d *draft) takeFrom(wrong *draft) {
 				is.Text = "that is " + c + "; " + is.Text
 			}
 			is.Help = []string{fmt.Sprintf("did you mean `%s.%s`?", own.Path(), first.Key)}
-			lines := "this line is dropped"
+			is.Flume = "this line is dropped"
 			if len(n.Props) > 1 {
-				lines = fmt.Sprintf("this line and %d more like it are dropped", len(n.Props)-1)
+				is.Flume = fmt.Sprintf("this line and %d more like it are dropped", len(n.Props)-1)
 			}
-			_, hasType := own.Get("type")
-			_, setsType := n.Get("type")
-			is.Flume = lines
-			if !hasType && setsType && d.inList(family, n.Name) {
-				is.Component = n.Label()
-				is.Flume += " and " + n.Label() + " is removed for want of a type"
+			for _, need := range []struct{ key, what string }{{"type", "a type"}, {"channels", "channels"}, {"channel", "a channel"}} {
+				_, has := own.Get(need.key)
+				if _, sets := n.Get(need.key); sets && !has && d.inList(family, n.Name) && is.Component == "" {
+					is.Component = n.Label()
+					is.Flume += " and " + n.Label() + " is removed for want of " + need.what
+				}
 			}
 			for _, p := range n.Props {
 				if _, ok := own.Get(p.Key); !ok {

@@ -47,7 +47,7 @@ func (x *expansion) filtered(name, key string) (found, bool) {
 		return found{why: fmt.Sprintf("agent %s has no config filter %s", parts[0], name)}, true
 	}
 	if f.broken {
-		return found{ok: true, value: ""}, true
+		return found{reported: true}, true
 	}
 	v, ok := f.cache[key]
 	if !ok {

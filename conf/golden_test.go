@@ -55,7 +55,7 @@ func TestGoldenDiagnostics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, _, issues := check(t, testEnv, Input{"flume.conf", data})
+			got, _, issues := check(t, testEnv, Input{Name: "flume.conf", Data: data})
 			if good := strings.HasPrefix(filepath.Base(file), "good."); good == HasErrors(issues) {
 				t.Errorf("%s: the name says otherwise:\n%s", file, got)
 			}

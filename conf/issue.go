@@ -54,6 +54,7 @@ type File struct {
 	Name  string
 	Lines []string // without line ends
 
+	public bool         // every user of the machine may read it
 	values []valueSpan  // by line: the value on it
 	secret map[int]bool // by the line on which a value starts
 }

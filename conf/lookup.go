@@ -69,13 +69,14 @@ type expansion struct {
 
 // found is what a look-up gave.
 type found struct {
-	value  string
-	ok     bool
-	why    string // not ok: the reason, for a reader
-	denied bool   // not ok: for want of permission
-	deep   bool   // the value may hold further look-ups; those that resolve to nothing stay
-	hidden bool   // a secret
-	ask    bool   // not ok, and the text may be meant for somebody else, such as a shell
+	value    string
+	ok       bool
+	why      string // not ok: the reason, for a reader
+	denied   bool   // not ok: for want of permission
+	deep     bool   // the value may hold further look-ups; those that resolve to nothing stay
+	hidden   bool   // a secret
+	ask      bool   // not ok, and the text may be meant for somebody else, such as a shell
+	reported bool   // not ok, and why was reported
 }
 
 // expand returns s with its look-ups resolved. report is whether those that resolve to nothing are issues.
@@ -138,7 +139,7 @@ func (x *expansion) one(whole, name, other string, depth int, report bool) strin
 		name = x.expand(name, depth+1, report)
 	}
 	f := x.lookup(name)
-	x.entry.hidden = x.entry.hidden || f.hidden
+	x.entry.hidden = x.entry.hidden || f.ok && f.hidden
 	switch {
 	case f.ok && f.deep && strings.Contains(f.value, "${"):
 		f.value = x.expand(f.value, depth+1, false)
@@ -153,6 +154,7 @@ func (x *expansion) one(whole, name, other string, depth int, report bool) strin
 	}
 	if x.size += len(f.value); x.size > maxExpanded {
 		if x.size-len(f.value) <= maxExpanded {
+			x.entry.broken = true
 			x.report(Error, codeLookup, whole, "the value is longer than 1 MiB with its look-ups resolved")
 		}
 		return ""
@@ -169,8 +171,12 @@ func (x *expansion) report(s Severity, code, whole, format string, args ...any) 
 
 func (x *expansion) unresolved(whole, name string, f found) {
 	if f.ask && strings.HasSuffix(x.entry.key, ".command") {
-		is := x.report(Note, codeShell, whole, "%s is left as it is, for the shell: there is no such property", whole)
+		is := x.report(Note, codeShell, whole, "%s is left as it is, for the shell: no look-up has that name", whole)
 		is.Help = []string{"write `$" + whole + "` to say so"}
+		return
+	}
+	x.entry.broken = x.entry.broken || !x.env.Lenient
+	if f.reported {
 		return
 	}
 	severity, code := Error, codeLookup
@@ -181,7 +187,7 @@ func (x *expansion) unresolved(whole, name string, f found) {
 		severity = Warning
 	}
 	is := x.report(severity, code, whole, "%s", f.why)
-	is.Help = []string{fmt.Sprintf("set it, give it a default as in `${%s:-default}`, or write `$%s` for the text itself", name, whole)}
+	is.Help = []string{fmt.Sprintf("give it a default as in `${%s:-default}`, or write `$%s` for the text itself", name, whole)}
 	is.Flume = fmt.Sprintf("the text %s itself is used", whole)
 }
 
@@ -253,7 +259,7 @@ func (x *expansion) lookup(name string) found {
 	}
 	f := found{why: fmt.Sprintf("there are no look-ups of kind %s", prefix), ask: true}
 	if near := Nearest(prefix, prefixes); near != "" {
-		f.why += fmt.Sprintf(": did you mean %s?", near)
+		f.why, f.ask = f.why+fmt.Sprintf(": did you mean %s?", near), false
 	}
 	return f
 }
@@ -261,10 +267,14 @@ func (x *expansion) lookup(name string) found {
 // property is the value of another property, resolved; a cycle is none.
 func (x *expansion) property(name string, e *entry) found {
 	if x.state[e] == 1 {
+		x.entry.broken = true
 		x.report(Error, codeCycle, "${"+name, "%s refers to itself by way of ${%s}", x.entry.key, name).Flume = "the process ends at start"
 		return found{ok: true, value: "${" + name + "}"}
 	}
 	x.resolve(e)
+	if e.broken {
+		return found{reported: true}
+	}
 	return found{value: e.value, ok: true, hidden: e.hidden}
 }
 

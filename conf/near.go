@@ -3,7 +3,7 @@ package conf
 import "strings"
 
 // Nearest returns the one of among that word was most probably meant to be, or "" if none is near: one that differs only
-// in case, one that is at most a third of its letters away, or a class whose simple name is that.
+// in case, or one that is at most a third of its letters away. Names that differ in their numbers only are two names.
 func Nearest(word string, among []string) string {
 	w := strings.ToLower(word)
 	best, bestDist := "", (len(w)+2)/3+1
@@ -15,12 +15,19 @@ func Nearest(word string, among []string) string {
 		if l == w {
 			return a
 		}
+		if numbered(w) && numbered(l) && unnumbered(w) == unnumbered(l) {
+			continue
+		}
 		if d := distance(w, l, bestDist); d < bestDist && d < len(l) {
 			best, bestDist = a, d
 		}
 	}
 	return best
 }
+
+func numbered(s string) bool { return strings.ContainsAny(s, "0123456789") }
+
+func unnumbered(s string) string { return strings.Trim(s, "0123456789") }
 
 // distance is the number of letters to insert, drop, change or swap with their neighbour to get from a to b; at least
 // limit if it is not below that.

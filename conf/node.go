@@ -13,6 +13,8 @@ type Property struct {
 	KeyAt   Pos    // of Key alone, without the node's own path
 	ValueAt Pos    // of the value as it is written
 	Hidden  bool   // the value comes from a secret store and is never shown
+	whole   Pos    // of the whole key
+	Broken  bool   // a look-up in the value was reported: there is no value, though one is given
 }
 
 // Node is one component's part of a configuration: its properties, each with its place, in the order of the file.

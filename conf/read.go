@@ -18,8 +18,9 @@ const MaxFile = 16 << 20
 
 // Input is a configuration file's name, for messages, and its bytes.
 type Input struct {
-	Name string
-	Data []byte
+	Name   string
+	Data   []byte
+	Public bool // every user of the machine may read it
 }
 
 // Read reads the files. A directory stands for its *.conf and *.properties, in the order of their names; `-` is stdin.
@@ -49,7 +50,11 @@ func Read(stdin io.Reader, paths ...string) ([]Input, []Issue) {
 				issues = append(issues, cannotRead(name, err))
 				continue
 			}
+			before := len(inputs)
 			inputs, issues = read(inputs, issues, name, f)
+			if info, err := f.Stat(); err == nil && len(inputs) > before {
+				inputs[before].Public = info.Mode().Perm()&0o004 != 0
+			}
 			f.Close()
 		}
 	}
@@ -123,7 +128,7 @@ func read(inputs []Input, issues []Issue, name string, r io.Reader) ([]Input, []
 			Message: fmt.Sprintf("%s is larger than the %d MiB that a configuration may have", name, MaxFile>>20),
 			Help:    []string{"is this the right file? Real configurations have some thousand bytes"}})
 	}
-	return append(inputs, Input{name, data}), issues
+	return append(inputs, Input{Name: name, Data: data}), issues
 }
 
 var (

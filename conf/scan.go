@@ -17,6 +17,7 @@ type entry struct {
 	valueAt Pos    // the value, as far as it stands on its first line; where it would be if it is empty
 	plain   bool   // the key is in the file letter by letter, so that its parts have places
 	hidden  bool   // the value holds something from a secret store
+	broken  bool   // a look-up in the value was reported
 }
 
 // at is the place of the runes from..to of the key.

@@ -63,9 +63,10 @@ func Parse(ctx context.Context, env Env, inputs ...Input) (*Set, []Issue) {
 			continue
 		}
 		f, found, bad := scan(in.Name, text)
-		if len(more) > 0 {
+		if len(more) > 0 && len(f.Lines) > 0 {
 			more[0].At = Pos{f, 1, 1, 1}
 		}
+		f.public = in.Public
 		s.Files = append(s.Files, f)
 		entries = append(entries, found...)
 		issues = append(append(issues, more...), bad...)
@@ -178,8 +179,7 @@ func (s *Set) Pick(name string) (*Agent, *Issue) {
 	case name == "":
 		return nil, &Issue{Code: codeWhichAgent, Message: file + " has several agents: say which with --name", Help: []string{have}}
 	}
-	is := &Issue{Code: codeNoSuchAgent, Message: fmt.Sprintf("%s has no agent named %q", file, name), Help: []string{have},
-		Flume: "the process runs idle"}
+	is := &Issue{Code: codeNoSuchAgent, Message: fmt.Sprintf("%s has no agent named %q", file, name), Help: []string{have}}
 	if near := Nearest(name, names); near != "" {
 		is.Help[0] = "did you mean --name " + near + "?   " + have
 	}

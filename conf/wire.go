@@ -89,6 +89,10 @@ func (d *draft) separate(p Property, kind, path, user string) []Item {
 	}
 	is := d.report(Error, codeComma, at.At, "", "component names are separated by spaces, not commas")
 	is.Text = fmt.Sprintf("Flume would read this as a %s named %q", kind, at.Name)
+	if len(lost) == 0 {
+		is.Component, is.Help = user, []string{"take the comma out"}
+		return clean
+	}
 	is.Help = []string{fmt.Sprintf("write `%s = %s`", path, strings.Join(names, " "))}
 	if user != "" {
 		is.Component = user
@@ -214,16 +218,15 @@ func example(path, family string) string {
 	return path + ".type = ..."
 }
 
-// pathPlace is the place of the parts from..to of the key of the node's first property.
+// pathPlace is the place of the parts from..to of the key of the node's first property, or of all of it.
 func pathPlace(n *Node, from, to int) Pos {
-	at := n.Props[0].KeyAt
-	line := []rune(at.text())
-	if len(line) == 0 || string(line) != n.Props[0].Key {
-		return at
+	at := n.Props[0].whole
+	parts := strings.Split(at.text(), ".")
+	if len(parts) < to {
+		return n.Props[0].KeyAt
 	}
-	parts := strings.Split(n.Path(), ".")
-	start := at.Column - len([]rune(n.Path())) - 1
-	at.Column = start + len([]rune(strings.Join(parts[:from], "."))) + min(from, 1)
+	start := at.Column
+	at.Column += len([]rune(strings.Join(parts[:from], "."))) + min(from, 1)
 	at.EndColumn = start + len([]rune(strings.Join(parts[:to], ".")))
 	return at
 }

@@ -160,6 +160,8 @@ type typeKey struct {
 func (r *Registry[T]) find(n *conf.Node, typ conf.Property) (*Entry[T], []conf.Issue) {
 	e := r.Lookup(typ.Value)
 	switch {
+	case e == nil && typ.Broken:
+		return nil, nil // its look-up was reported
 	case e == nil:
 		names := r.Names()
 		return r.Lookup(conf.NearestType(typ.Value, names)), []conf.Issue{conf.UnknownType(n, typ, r.Kind, names)}
