@@ -1,0 +1,216 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"goflume/channels"
+	"goflume/internal/safe"
+)
+
+// maxTakeBytes bounds the bodies of one batch.
+const maxTakeBytes = 64 << 20
+
+var errEmptyTake = errors.New("the channel returned a transaction without events: a bug of the channel")
+
+// pick returns the link that writes next, or a negative one and how long to wait. A sink of a group that cannot write now
+// is told to the processor as a failure, so that another takes over. After stop only what is to be emptied is picked.
+func (r *run) pick(w *outletWiring, now time.Time, stopping bool) (i int, wait time.Duration) {
+	can := func(i int) (bool, error) {
+		wait, err := w.links[i].unready(now, len(w.links) == 1)
+		return !wait && err == nil && (!stopping || w.links[i].more()), err
+	}
+	if i := r.picked; i >= 0 {
+		r.picked = -1
+		if ok, _ := can(i); ok {
+			return i, 0
+		}
+	}
+	for range w.links {
+		i, wait := w.processor.Pick(now)
+		if i < 0 || i >= len(w.links) {
+			return -1, max(wait, soonest)
+		}
+		ok, err := can(i)
+		if ok {
+			return i, 0
+		}
+		if err == nil {
+			break // worth waiting for, or nothing left there
+		}
+		w.processor.Done(i, err, now)
+	}
+	if stopping {
+		for i := range w.links {
+			if ok, _ := can(i); ok {
+				return i, 0
+			}
+		}
+	}
+	return -1, w.bound
+}
+
+// unready says why the sink cannot write now: it is worth a wait, or it fails its group. A sink alone is waited for.
+func (l *outLink) unready(now time.Time, alone bool) (wait bool, err error) {
+	switch {
+	case l.paused.Load():
+		err = errPaused
+	case l.open && l.job == nil && !l.renew:
+		return false, nil
+	case l.openErr != nil && !l.open:
+		err = l.openErr
+	case l.job == nil, now.Sub(l.job.began) < patience:
+		return true, nil
+	default:
+		err = errBusy
+	}
+	if alone {
+		return true, nil
+	}
+	return false, err
+}
+
+// left tells whether the channel is to be emptied and is not.
+func (l *outLink) left() bool {
+	if !l.drain || l.paused.Load() {
+		return false
+	}
+	s := l.link.Channel.Stats()
+	return s.Size > 0 || s.Size == 0 && s.Held > 0
+}
+
+// more tells whether left events can be taken now.
+func (l *outLink) more() bool { return l.drain && l.link.Channel.Stats().Size > 0 }
+
+func (w *outletWiring) left() bool {
+	for _, l := range w.links {
+		if l.left() {
+			return true
+		}
+	}
+	return false
+}
+
+// write takes one batch and has the sink write it.
+func (r *run) write(ctx context.Context, w *outletWiring, i int) {
+	l := w.links[i]
+	tx := r.take(ctx, l)
+	if tx == nil {
+		return
+	}
+	events := tx.Events()
+	n := len(events)
+	l.count.DrainAttempt.Add(n)
+	began := time.Now()
+	r.at.Store(l.Sink)
+	err := safe.Call(func() error { return l.sink.Write(r.hard, events) })
+	l.count.Delivery.Observe(time.Since(began).Seconds())
+	if err == nil {
+		if err := l.commit(tx, n); err != nil {
+			r.commitFailed(l, err)
+		}
+		r.succeeded(w, i)
+	} else {
+		r.rollback(l, tx, n)
+		r.failed(w, i, n, err)
+	}
+	l.ask(r.hard)
+	r.at.Store(nil)
+}
+
+// take returns a transaction with at least one event, or nil: there was none, or the channel failed.
+func (r *run) take(ctx context.Context, l *outLink) channels.Tx {
+	most := max(l.sink.BatchSize(), 1)
+	if limit := l.link.maxTx(); limit > 0 {
+		most = min(most, limit)
+	}
+	var tx channels.Tx
+	err := safe.Call(func() (err error) {
+		tx, err = l.link.Channel.Take(ctx, most, maxTakeBytes)
+		return err
+	})
+	switch {
+	case err != nil && ctx.Err() != nil:
+		l.link.Metrics.TakeAttempt.Add(1)
+		l.count.BatchEmpty.Add(1)
+		return nil
+	case err != nil:
+		r.channelFailed(l, "Taking from the channel failed and will be tried again", err)
+		return nil
+	}
+	switch n := len(tx.Events()); {
+	case n == 0:
+		_ = tx.Rollback() // nothing in it
+		r.channelFailed(l, "Taking from the channel failed and will be tried again", errEmptyTake)
+		return nil
+	case n < most:
+		l.link.Metrics.TakeAttempt.Add(n + 1)
+		l.count.BatchUnderflow.Add(1)
+	default:
+		l.link.Metrics.TakeAttempt.Add(n)
+		l.count.BatchComplete.Add(1)
+	}
+	r.afterTake.Reset()
+	return tx
+}
+
+// channelFailed waits before the next take. It is no failure of the sink, and its group is told nothing.
+func (r *run) channelFailed(l *outLink, message string, err error) {
+	l.count.ChannelReadFail.Add(1)
+	if r.hard.Err() != nil {
+		return
+	}
+	wait := r.afterTake.Next()
+	r.until = time.Now().Add(wait)
+	l.note(message, err, "channel", l.link.Name, "wait", wait)
+}
+
+// commit ends the transaction of a batch that was delivered.
+func (l *outLink) commit(tx channels.Tx, n int) error {
+	if err := safe.Call(tx.Commit); err != nil {
+		return err
+	}
+	l.link.Metrics.TakeSuccess.Add(n)
+	l.count.DrainSuccess.Add(n)
+	return nil
+}
+
+// commitFailed says that a batch that was delivered will be delivered again.
+func (r *run) commitFailed(l *outLink, err error) {
+	r.channelFailed(l, "Committing to the channel failed, the batch will be delivered again", err)
+}
+
+func (r *run) rollback(l *outLink, tx channels.Tx, n int) {
+	l.count.Retried.Add(n)
+	l.link.Metrics.Rollbacks.Add(1)
+	if err := safe.Call(tx.Rollback); err != nil {
+		r.channelFailed(l, "Rolling back in the channel failed", err)
+	}
+}
+
+func (r *run) succeeded(w *outletWiring, i int) {
+	w.processor.Done(i, nil, time.Now())
+	r.failures = 0
+	r.after.Reset()
+	w.links[i].well(false)
+}
+
+// failed tells the group, and waits once every sink of it has failed in a row.
+func (r *run) failed(w *outletWiring, i, n int, err error) {
+	l := w.links[i]
+	l.count.WriteFail.Add(1)
+	now := time.Now()
+	w.processor.Done(i, err, now)
+	if r.hard.Err() != nil {
+		l.log.Debug("Delivery was cut short, the batch stays in the channel", "sink", l.name, "events", n, "err", err)
+		return
+	}
+	var wait time.Duration
+	if r.failures++; r.failures >= len(w.links) {
+		r.failures = 0
+		wait = r.after.Next()
+		r.until = now.Add(wait)
+	}
+	l.note("Delivery failed, the batch will be retried", err, "events", n, "wait", wait)
+}

@@ -1,0 +1,324 @@
+package flow
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"goflume/internal/metric"
+	"goflume/internal/retry"
+	"goflume/internal/safe"
+	"goflume/sinks"
+)
+
+var (
+	errStuck  = errors.New("the call has not returned after it was told to end; its events stay in the channel")
+	errPaused = errors.New("the sink is paused")
+	errBusy   = errors.New("the sink is still opening, or rolling by time")
+)
+
+const (
+	// patience is how long a call into a component may go on after its context has ended, before it is given up.
+	patience = 5 * time.Second
+	// soonest is the shortest time between two calls of Tick.
+	soonest = 10 * time.Millisecond
+	// never is later than anything waited for.
+	never = 24 * time.Hour
+)
+
+// Sink is one sink under the care of the outlet it is wired to: opened and, after a panic or on Restart, opened again;
+// ticked; paused. It lives as long as the component. The counters of batches and of events are moved by the flow.
+type Sink struct {
+	name   string
+	sink   sinks.Sink
+	ticker sinks.Ticker    // nil: none
+	pipe   sinks.Pipelined // nil: none
+	log    *slog.Logger
+	count  metric.SinkCounters
+	health *health
+	noise  quiet
+
+	paused  atomic.Bool
+	restart atomic.Bool
+	stuck   atomic.Bool          // given up in a call that did not return
+	bell    atomic.Pointer[bell] // of the outlet it is wired to
+
+	// Of the outlet's goroutine, and after it of Close.
+	open    bool
+	opened  bool      // Open was called since the last Close
+	openErr error     // of the last Open, nil before
+	openAt  time.Time // not before
+	openTry retry.Backoff
+	renew   bool // close and open again
+	flying  bool // batches are in flight: nothing is closed
+	tickAt  time.Time
+	tickErr error
+	tickTry retry.Backoff
+	job     *job // what runs now aside, nil: nothing
+}
+
+// job is a call into the sink that runs aside, so that the other sinks of the group go on.
+type job struct {
+	began  time.Time
+	ended  chan struct{}
+	cancel context.CancelFunc
+	err    error
+	after  func(error) // what follows, on the outlet's goroutine
+}
+
+// NewSink returns the sink of that name, not opened yet.
+func NewSink(name string, s sinks.Sink, m *metric.Set, log *slog.Logger) *Sink {
+	k := &Sink{name: name, sink: s, log: log, count: metric.NewSink(m), health: newHealth(),
+		openTry: retry.Default(), tickTry: retry.Default()}
+	k.ticker, _ = s.(sinks.Ticker)
+	k.pipe, _ = s.(sinks.Pipelined)
+	return k
+}
+
+// Name returns the sink's name.
+func (k *Sink) Name() string { return k.name }
+
+// Status returns how the sink fares.
+func (k *Sink) Status() Status { return k.health.get() }
+
+// Pause has the sink write no more from the next batch on; its channel fills. It goes on being ticked.
+func (k *Sink) Pause() {
+	k.paused.Store(true)
+	k.health.pause(true)
+	k.wake()
+}
+
+// Resume ends a pause.
+func (k *Sink) Resume() {
+	k.paused.Store(false)
+	k.health.pause(false)
+	k.wake()
+}
+
+// Restart has the sink closed and opened again before the next batch.
+func (k *Sink) Restart() {
+	k.restart.Store(true)
+	k.wake()
+}
+
+func (k *Sink) wake() {
+	if b := k.bell.Load(); b != nil {
+		b.ring()
+	}
+}
+
+// Close closes the sink, for good or until it is wired again. It is called when no outlet uses the sink: after Run
+// returned, or after a Rewire without it has settled. It returns an error if the sink does so, or if it has not returned
+// 5 s after ctx ended; then it is FAILED.
+func (k *Sink) Close(ctx context.Context) error {
+	if k.stuck.Load() {
+		return fmt.Errorf("sink %s is not closed: an earlier call into it has not returned", k.name)
+	}
+	err := k.within(ctx, func() error {
+		if k.job != nil {
+			k.job.cancel()
+			k.await()
+		}
+		if !k.opened {
+			return nil
+		}
+		k.open, k.opened = false, false
+		return safe.Call(func() error { return k.sink.Close(ctx) })
+	})
+	if !k.stuck.Load() {
+		k.health.set(Stopped, false)
+		k.openErr, k.openAt, k.tickAt = nil, time.Time{}, time.Time{}
+	}
+	if err != nil {
+		return fmt.Errorf("close sink %s: %w", k.name, err)
+	}
+	return nil
+}
+
+// within runs f aside and waits for it until ctx ended and 5 s more.
+func (k *Sink) within(ctx context.Context, f func() error) error {
+	done := make(chan error, 1)
+	go func() { done <- safe.Call(f) }()
+	err, ok := await(ctx, done)
+	if !ok {
+		k.giveUp()
+		return errStuck
+	}
+	return err
+}
+
+// await waits for a value until ctx ended and 5 s more.
+func await(ctx context.Context, done <-chan error) (err error, ok bool) {
+	select {
+	case err := <-done:
+		return err, true
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return err, true
+	case <-timer.C:
+		return nil, false
+	}
+}
+
+func (k *Sink) giveUp() {
+	k.stuck.Store(true)
+	k.health.fail(Failed, errStuck)
+	k.log.Error("The sink does not return and is given up", "sink", k.name)
+}
+
+// begin runs f aside; after follows on the outlet's goroutine, when it is next tended.
+func (k *Sink) begin(ctx context.Context, now time.Time, f func(context.Context) error, after func(error)) {
+	ctx, cancel := context.WithCancel(ctx)
+	j := &job{began: now, ended: make(chan struct{}), cancel: cancel, after: after}
+	k.job = j
+	go func() {
+		j.err = safe.Call(func() error { return f(ctx) })
+		cancel()
+		close(j.ended)
+		k.wake()
+	}()
+}
+
+// collect takes the result of a job that ended, and tells whether the sink is free.
+func (k *Sink) collect() (free bool) {
+	if k.job == nil {
+		return true
+	}
+	select {
+	case <-k.job.ended:
+	default:
+		return false
+	}
+	j := k.job
+	k.job = nil
+	j.after(j.err)
+	return k.job == nil
+}
+
+// await waits for what runs aside.
+func (k *Sink) await() {
+	for k.job != nil {
+		<-k.job.ended
+		k.collect()
+	}
+}
+
+// tend does what is due: close for a restart, open, tick. It returns when to come back.
+func (k *Sink) tend(ctx context.Context, now time.Time) (due time.Time) {
+	due = now.Add(never)
+	if !k.collect() {
+		return due
+	}
+	if !k.flying && k.restart.CompareAndSwap(true, false) && k.opened {
+		k.renew = true
+	}
+	switch {
+	case k.renew && k.flying:
+	case k.renew:
+		k.begin(ctx, now, k.sink.Close, k.closed)
+	case !k.open && k.paused.Load():
+	case !k.open && now.Before(k.openAt):
+		due = k.openAt
+	case !k.open:
+		k.opened = true
+		k.begin(ctx, now, k.sink.Open, k.openEnded)
+	case k.ticker == nil || k.tickAt.IsZero():
+	case now.Before(k.tickAt):
+		due = k.tickAt
+	default:
+		var next time.Time
+		k.begin(ctx, now, func(ctx context.Context) (err error) {
+			next, err = k.ticker.Tick(ctx, now)
+			return err
+		}, func(err error) { k.ticked(next, err) })
+	}
+	return due
+}
+
+func (k *Sink) closed(err error) {
+	k.renew, k.open, k.opened, k.tickAt = false, false, false, time.Time{}
+	if err != nil {
+		k.note("Closing for a restart failed, the sink is opened again", err)
+	}
+}
+
+func (k *Sink) openEnded(err error) {
+	k.openErr = err
+	now := time.Now()
+	if err != nil {
+		wait := k.openTry.Next()
+		k.openAt = now.Add(wait)
+		k.note("Opening failed and will be tried again", err, "wait", wait)
+		return
+	}
+	k.open = true
+	k.openTry.Reset()
+	k.tickAt = now
+	k.well(true)
+}
+
+// ask has Tick called on the spot where it has nothing planned, as is the rule after a Write.
+func (k *Sink) ask(ctx context.Context) {
+	if k.ticker == nil || !k.tickAt.IsZero() {
+		return
+	}
+	var next time.Time
+	err := safe.Call(func() (err error) {
+		next, err = k.ticker.Tick(ctx, time.Now())
+		return err
+	})
+	k.ticked(next, err)
+}
+
+func (k *Sink) ticked(next time.Time, err error) {
+	now := time.Now()
+	if err != nil {
+		wait := k.tickTry.Next()
+		k.tickErr, k.tickAt = err, now.Add(wait)
+		k.note("Rolling or closing by time failed and will be tried again", err, "wait", wait)
+		return
+	}
+	if k.tickAt = next; !next.IsZero() && next.Before(now.Add(soonest)) {
+		k.tickAt = now.Add(soonest)
+	}
+	if k.tickErr != nil {
+		k.tickErr = nil
+		k.tickTry.Reset()
+		k.well(false)
+	}
+}
+
+// note makes a failure known: as the state, and in the log where it is news.
+func (k *Sink) note(message string, err error, attrs ...any) {
+	var p *safe.Panic
+	if errors.As(err, &p) {
+		k.renew = k.opened
+		k.log.Error("The sink panicked and will be opened again", "sink", k.name, "err", err, "stack", string(p.Stack))
+	}
+	attrs = append([]any{"sink", k.name, "err", err}, attrs...)
+	if k.health.fail(Backoff, err) {
+		k.log.Warn(message, attrs...)
+		return
+	}
+	k.noise.say(func(more int) { k.log.Warn(message, append(attrs, "more", more)...) })
+}
+
+// well notes that the sink does its work.
+func (k *Sink) well(opened bool) {
+	if k.tickErr != nil {
+		return
+	}
+	switch before := k.health.set(Running, true); {
+	case before == Backoff && opened:
+		k.log.Info("Opened after failures", "sink", k.name)
+	case before == Backoff:
+		k.log.Info("Delivering again", "sink", k.name)
+	}
+}
