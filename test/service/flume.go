@@ -49,20 +49,13 @@ const flumeLog4j = `<Configuration status="WARN">
 </Configuration>
 `
 
-var flumePort = regexp.MustCompile(`\$\{port:([A-Za-z0-9_-]+)\}`)
+var confPort = regexp.MustCompile(`\$\{port:([A-Za-z0-9_-]+)\}`)
 
 // Start writes the configuration, starts the agent and waits until it has started its sources and every port
 // is open.
 func (c Flume) Start(ctx context.Context, r *Run) (*FlumeAgent, error) {
 	f := &FlumeAgent{Dir: r.Dir, ports: map[string]int{}}
-	conf := flumePort.ReplaceAllStringFunc(c.Conf, func(s string) string {
-		name := flumePort.FindStringSubmatch(s)[1]
-		if f.ports[name] == 0 {
-			f.ports[name] = r.Port()
-		}
-		return strconv.Itoa(f.ports[name])
-	})
-	file, err := r.WriteFile("conf/flume.conf", strings.ReplaceAll(conf, "${dir}", r.Dir))
+	file, err := r.WriteFile("conf/flume.conf", expandConf(r, f.ports, c.Conf))
 	if err != nil {
 		return nil, err
 	}
@@ -89,6 +82,18 @@ func (c Flume) Start(ctx context.Context, r *Run) (*FlumeAgent, error) {
 	return f, f.AwaitReady(ctx)
 }
 
+// expandConf puts ports and the directory into a flume.conf. Ports that are not in ports yet are picked.
+func expandConf(r *Run, ports map[string]int, conf string) string {
+	conf = confPort.ReplaceAllStringFunc(conf, func(s string) string {
+		name := confPort.FindStringSubmatch(s)[1]
+		if ports[name] == 0 {
+			ports[name] = r.Port()
+		}
+		return strconv.Itoa(ports[name])
+	})
+	return strings.ReplaceAll(conf, "${dir}", r.Dir)
+}
+
 // addClassPath puts a directory at the end of a Java command's class path.
 func addClassPath(argv []string, dir string) []string {
 	for i, a := range argv {
@@ -100,8 +105,10 @@ func addClassPath(argv []string, dir string) []string {
 }
 
 // Addr is the host:port that ${port:NAME} stands for.
-func (f *FlumeAgent) Addr(name string) string {
-	port := f.ports[name]
+func (f *FlumeAgent) Addr(name string) string { return portAddr(f.ports, name) }
+
+func portAddr(ports map[string]int, name string) string {
+	port := ports[name]
 	if port == 0 {
 		panic("service: the configuration has no ${port:" + name + "}")
 	}
@@ -127,8 +134,12 @@ func (f *FlumeAgent) AwaitReady(ctx context.Context) error {
 
 // AwaitLog waits until the log of the agent's lives contains text.
 func (f *FlumeAgent) AwaitLog(ctx context.Context, text string) error {
+	return awaitLog(ctx, f.Process, text)
+}
+
+func awaitLog(ctx context.Context, p *Process, text string) error {
 	return Await(ctx, fmt.Sprintf("%q in the log", text), func(context.Context) error {
-		log, err := os.ReadFile(f.Log())
+		log, err := os.ReadFile(p.Log())
 		if err != nil {
 			return err
 		}
@@ -136,5 +147,5 @@ func (f *FlumeAgent) AwaitLog(ctx context.Context, text string) error {
 			return errors.New("it is not there")
 		}
 		return nil
-	}, f.Process)
+	}, p)
 }

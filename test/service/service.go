@@ -96,6 +96,9 @@ func Main(m *testing.M) int {
 		}
 	}
 	shared.servers = nil
+	if agentDir != "" {
+		os.RemoveAll(agentDir)
+	}
 	endLauncher()
 	return code
 }

@@ -1,0 +1,152 @@
+package service
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Agent is our own program, built once for the test binary and run as users run it.
+type Agent struct {
+	// Conf is the configuration file. ${port:NAME} stands for a free port on which a source listens, ${dir} for
+	// a directory that is gone after the test.
+	Conf string
+	// Agent is the agent's name, a1 when empty.
+	Agent string
+	// Args come after those that Start sets: --conf-file, --name and the monitoring port.
+	Args []string
+	// Env is added to the environment, KEY=value.
+	Env []string
+	// Unready lets Start return once the monitoring port answers, whatever /readyz says.
+	Unready bool
+}
+
+// AgentServer is a running agent.
+type AgentServer struct {
+	*Process
+	// Dir is what ${dir} stands for.
+	Dir string
+
+	conf    string // file
+	ports   map[string]int
+	monitor int
+}
+
+var _ Config[*AgentServer] = Agent{}
+
+// Name is agent.
+func (Agent) Name() string { return "agent" }
+
+// Needs is nothing: Go builds it.
+func (Agent) Needs() []Set { return nil }
+
+// builtAgent is where the program lies that was built for this test binary.
+var builtAgent = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "goflume-agent-")
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(dir, "agent")
+	cmd := exec.Command("go", "build", "-trimpath", "-o", name, "goflume/cmd/agent")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		os.RemoveAll(dir)
+		return "", fmt.Errorf("build cmd/agent: %w\n%s", err, bytes.TrimSpace(out))
+	}
+	agentDir = dir
+	return name, nil
+})
+
+// agentDir is what builtAgent made and Main removes.
+var agentDir string
+
+// AgentBinary builds the program, once, and returns where it lies.
+func AgentBinary() (string, error) { return builtAgent() }
+
+// Start writes the configuration, starts the agent and waits until it is ready.
+func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
+	binary, err := AgentBinary()
+	if err != nil {
+		return nil, err
+	}
+	a := &AgentServer{Dir: r.Dir, monitor: r.Port(), ports: map[string]int{}}
+	if a.conf, err = r.WriteFile("conf/flume.conf", expandConf(r, a.ports, c.Conf)); err != nil {
+		return nil, err
+	}
+	name := c.Agent
+	if name == "" {
+		name = "a1"
+	}
+	argv := append([]string{binary, "run", "--conf-file", a.conf, "--name", name, "-Dflume.monitoring.type=http",
+		"-Dflume.monitoring.host=127.0.0.1", "-Dflume.monitoring.port=" + strconv.Itoa(a.monitor)}, c.Args...)
+	a.Process, err = r.Start(Command{Name: "agent", Argv: argv, Env: append([]string{
+		"XDG_STATE_HOME=" + filepath.Join(r.Dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(r.Dir, "tmp"),
+	}, c.Env...)})
+	if err != nil {
+		return nil, err
+	}
+	if c.Unready {
+		return a, awaitPort(ctx, a.monitor, a.Process)
+	}
+	return a, a.AwaitReady(ctx)
+}
+
+// AwaitReady waits, after Restart too, until /readyz says yes.
+func (a *AgentServer) AwaitReady(ctx context.Context) error {
+	return Await(ctx, "the agent", func(ctx context.Context) error {
+		status, body, err := a.Get(ctx, "/readyz")
+		if err == nil && status != http.StatusOK {
+			err = fmt.Errorf("/readyz says %d: %s", status, body)
+		}
+		return err
+	}, a.Process)
+}
+
+// Get asks the monitoring port for a path.
+func (a *AgentServer) Get(ctx context.Context, path string) (status int, body string, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", a.monitor, path), nil)
+	if err != nil {
+		return 0, "", err
+	}
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
+	if err != nil {
+		return 0, "", err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return resp.StatusCode, strings.TrimSpace(string(text)), err
+}
+
+// Addr is the host:port that ${port:NAME} stands for.
+func (a *AgentServer) Addr(name string) string { return portAddr(a.ports, name) }
+
+// Reload writes another configuration over the file, whole, and sends SIGHUP. It does not wait.
+func (a *AgentServer) Reload(conf string) error {
+	for name, port := range a.ports {
+		conf = strings.ReplaceAll(conf, "${port:"+name+"}", strconv.Itoa(port))
+	}
+	next := a.conf + ".next"
+	if err := os.WriteFile(next, []byte(strings.ReplaceAll(conf, "${dir}", a.Dir)), 0o644); err != nil {
+		return err
+	}
+	if err := os.Rename(next, a.conf); err != nil {
+		return err
+	}
+	return a.Signal(syscall.SIGHUP)
+}
+
+// AwaitLog waits until the log of the agent's lives contains text.
+func (a *AgentServer) AwaitLog(ctx context.Context, text string) error {
+	return awaitLog(ctx, a.Process, text)
+}
