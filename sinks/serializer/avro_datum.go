@@ -1,0 +1,137 @@
+package serializer
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/twmb/avro"
+
+	"goflume/event"
+	container "goflume/internal/avro"
+	"goflume/internal/registry"
+)
+
+func init() {
+	const class = "org.apache.flume.sink.hdfs.AvroEventSerializer"
+	registry.Add(Registry, "avro_datum", []string{class + "$Builder", class}, AvroDatumSettings{
+		Avro: AvroSettings{SyncIntervalBytes: 2048000, CompressionCodec: "null"}}, newAvroDatum)
+}
+
+// AvroDatumSettings of the avro_datum serializer, whose events' bodies are Avro data already.
+type AvroDatumSettings struct {
+	Avro AvroSettings `conf:",inline"`
+	// Where the schema is when an event names none: a path or a file:// URL. An event names its own by the header `flume.avro.schema.literal`, or by `flume.avro.schema.url`, which must be the same place.
+	SchemaURL string `conf:"schemaURL"`
+}
+
+// The headers by which an event names the schema of its body, as in Flume.
+const (
+	schemaURLHeader     = "flume.avro.schema.url"
+	schemaLiteralHeader = "flume.avro.schema.literal"
+)
+
+// maxSchema bounds a schema file, in bytes.
+const maxSchema = 1 << 20
+
+// ErrSchema is matched by the errors about an event without a usable schema.
+var ErrSchema = errors.New("no schema for the event's body")
+
+// avroDatum writes Avro files of bodies as they are. The first event of a file gives its schema.
+type avroDatum struct{ s AvroDatumSettings }
+
+func newAvroDatum(_ registry.Env, s AvroDatumSettings) (Format, error) {
+	if s.SchemaURL != "" {
+		if _, err := localPath(s.SchemaURL); err != nil {
+			return nil, err
+		}
+	}
+	return avroDatum{s}, nil
+}
+
+func (a avroDatum) Reopens() bool { return false }
+
+func (a avroDatum) File() Serializer { return &avroDatumFile{s: a.s} }
+
+type avroDatumFile struct {
+	s      AvroDatumSettings
+	schema string // as the first event names it
+	file   *container.Container
+}
+
+func (f *avroDatumFile) Begin(dst []byte, first *event.Event) ([]byte, error) {
+	schema, err := f.s.schema(first)
+	if err != nil {
+		return dst, err
+	}
+	if _, err := avro.Parse(schema); err != nil {
+		return dst, fmt.Errorf("%w: it is no Avro schema: %w", ErrSchema, err)
+	}
+	if f.file, err = container.NewContainer(schema, f.s.Avro.CompressionCodec, f.s.Avro.SyncIntervalBytes); err != nil {
+		return dst, err
+	}
+	f.schema, _ = first.Header(schemaLiteralHeader)
+	return f.file.AppendHeader(dst), nil
+}
+
+// Append appends the body. An event that names another schema than the file's would be unreadable in it: an error. In
+// Flume it is written, and spoils the file.
+func (f *avroDatumFile) Append(dst []byte, e *event.Event) ([]byte, error) {
+	if own, ok := e.Header(schemaLiteralHeader); ok && own != f.schema {
+		return dst, fmt.Errorf("%w in this file: its header %s differs from that of the file's first event; route the events by schema into files of their own",
+			ErrSchema, schemaLiteralHeader)
+	}
+	return f.file.AppendDatum(dst, e.Body)
+}
+
+func (f *avroDatumFile) Flush(dst []byte) ([]byte, error) { return f.file.AppendBlock(dst) }
+
+// schema returns the text of the event's schema. A URL in a header is followed only to the place that the configuration
+// names: what comes with an event must not choose what is read here.
+func (s AvroDatumSettings) schema(e *event.Event) (string, error) {
+	if u, ok := e.Header(schemaURLHeader); ok && u != s.SchemaURL {
+		return "", fmt.Errorf("%w: its header %s names %q; only the configured schemaURL is read, which is %q", ErrSchema, schemaURLHeader, u, s.SchemaURL)
+	} else if !ok {
+		if literal, ok := e.Header(schemaLiteralHeader); ok {
+			return literal, nil
+		}
+	}
+	if s.SchemaURL == "" {
+		return "", fmt.Errorf("%w: it has neither of the headers %s and %s, and no schemaURL is configured", ErrSchema, schemaURLHeader, schemaLiteralHeader)
+	}
+	path, err := localPath(s.SchemaURL)
+	if err != nil {
+		return "", err
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read the schema: %w", err)
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxSchema+1))
+	if err != nil {
+		return "", fmt.Errorf("read the schema: %w", err)
+	}
+	if len(text) > maxSchema {
+		return "", fmt.Errorf("schema %s is larger than %d bytes", path, maxSchema)
+	}
+	return string(text), nil
+}
+
+// localPath returns the path that a schema URL leads to.
+func localPath(s string) (string, error) {
+	if !strings.Contains(s, ":") {
+		return s, nil
+	}
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", fmt.Errorf("schemaURL: %w", err)
+	}
+	if u.Scheme != "file" {
+		return "", fmt.Errorf("schemaURL %s: only files of this machine are read; copy the schema here, or send it in the header %s", s, schemaLiteralHeader)
+	}
+	return u.Path, nil
+}
