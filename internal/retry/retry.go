@@ -16,6 +16,20 @@ type Backoff struct {
 // Default is what Flume's sink runner and pollable sources wait: 1 s more each time, up to 5 s.
 func Default() Backoff { return Backoff{Step: time.Second, Max: 5 * time.Second} }
 
+// Settings are the waits that Flume's pollable sources can be given.
+type Settings struct {
+	// What each failure in a row adds to the wait before the next try.
+	Step time.Duration `conf:"backoffSleepIncrement" unit:"ms" min:"0"`
+	// Longest wait before the next try.
+	Max time.Duration `conf:"maxBackoffSleep" unit:"ms" min:"0"`
+}
+
+// DefaultSettings give Default.
+var DefaultSettings = Settings{Step: time.Second, Max: 5 * time.Second}
+
+// Backoff returns the waits from their start.
+func (s Settings) Backoff() Backoff { return Backoff{Step: s.Step, Max: s.Max} }
+
 // Next returns how long to wait now.
 func (b *Backoff) Next() time.Duration {
 	b.tries++
