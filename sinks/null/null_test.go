@@ -1,0 +1,30 @@
+package null
+
+import (
+	"bytes"
+	"log/slog"
+	"regexp"
+	"slices"
+	"testing"
+
+	"goflume/event"
+	"goflume/internal/registry"
+)
+
+func TestEveryNEventsAreLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	k, err := New(registry.Env{Name: "k1", Log: slog.New(slog.NewTextHandler(&log, nil))}, Settings{BatchSize: 70, LogEveryNEvents: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // 70, 140, 210, 280
+		if err := k.Write(t.Context(), make([]event.Event, k.BatchSize())); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := regexp.MustCompile(`Null sink k1 successful processed \d+ events\.`).FindAllString(log.String(), -1)
+	want := []string{"Null sink k1 successful processed 100 events.", "Null sink k1 successful processed 200 events."}
+	if !slices.Equal(got, want) {
+		t.Errorf("logged %q, want %q", got, want)
+	}
+}
