@@ -1,0 +1,379 @@
+package hadoop
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/colinmarc/hdfs/v2"
+
+	"goflume/internal/retry"
+)
+
+// cluster is an HDFS. Its calls go through one session; when a connection fails, the next call opens a new session, as
+// the library would refuse to call for some seconds. Open files keep theirs.
+type cluster struct {
+	name    string // hdfs://authority
+	ha      bool
+	timeout time.Duration // of a call
+	client  hdfs.ClientOptions
+	login   login
+
+	replication int   // 0: the namenode's default
+	blockSize   int64 // 0: the namenode's default
+	umask       os.FileMode
+
+	mu      sync.Mutex
+	current *session
+	ended   bool
+	live    map[*session]bool
+	closing sync.WaitGroup
+}
+
+// session is a client with its connections to the namenodes. It is closed when it was left and no file uses it.
+type session struct {
+	client *hdfs.Client
+
+	mu    sync.Mutex
+	conns []net.Conn
+	users int  // guarded by cluster.mu
+	left  bool // guarded by cluster.mu
+}
+
+// noTimeout stands for a configured absence of time-outs on connections to namenodes: a call may take this long.
+const noTimeout = 24 * time.Hour
+
+func newCluster(authority string, o Options) (*cluster, error) {
+	addrs, err := o.Conf.Namenodes(authority)
+	if err != nil {
+		return nil, err
+	}
+	c := &cluster{name: "hdfs://" + authority, ha: len(addrs) > 1, timeout: o.CallTimeout, live: map[*session]bool{}}
+	if c.timeout <= 0 {
+		c.timeout = noTimeout
+	}
+	replication, err := o.Conf.Int("dfs.replication", 0)
+	if err != nil {
+		return nil, err
+	}
+	c.replication = int(replication)
+	if c.blockSize, err = o.Conf.Int("dfs.blocksize", 0); err != nil {
+		return nil, err
+	}
+	if c.umask, err = umask(o.Conf.Get("fs.permissions.umask-mode")); err != nil {
+		return nil, err
+	}
+	c.client = hdfs.ClientOptionsFromConf(hadoopConf(o.Conf))
+	c.client.Addresses = addrs
+	c.client.User = o.User
+	if c.client.User == "" {
+		c.client.User = osUser()
+	}
+	c.login, err = newLogin(o, &c.client)
+	return c, err
+}
+
+func umask(s string) (os.FileMode, error) {
+	if s == "" {
+		return 0o022, nil
+	}
+	n, err := strconv.ParseUint(s, 8, 16)
+	if err != nil || n > 0o777 {
+		return 0, fmt.Errorf("fs.permissions.umask-mode = %q in Hadoop's configuration: write it in octal, such as 022", s)
+	}
+	return os.FileMode(n), nil
+}
+
+func (c *cluster) String() string { return c.name }
+
+func (c *cluster) Check(ctx context.Context) error {
+	return c.call(ctx, "ask for", "/", func(cl *hdfs.Client) error {
+		_, err := cl.Stat("/")
+		return err
+	})
+}
+
+// acquire returns the current session, or a new one.
+func (c *cluster) acquire() (*session, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ended {
+		return nil, net.ErrClosed
+	}
+	if c.current == nil {
+		s, err := c.connect()
+		if err != nil {
+			return nil, err
+		}
+		c.current, c.live[s] = s, true
+	}
+	c.current.users++
+	return c.current, nil
+}
+
+func (c *cluster) connect() (*session, error) {
+	s := &session{}
+	o := c.client
+	if err := c.login.refresh(&o); err != nil {
+		return nil, err
+	}
+	timeout := min(c.timeout, noTimeout)
+	dial := dialNamenode(timeout)
+	o.NamenodeDialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if err == nil {
+			s.mu.Lock()
+			s.conns = append(s.conns[max(0, len(s.conns)-len(o.Addresses)):], conn)
+			s.mu.Unlock()
+		}
+		return conn, err
+	}
+	client, err := hdfs.NewClient(o)
+	if err != nil {
+		return nil, err
+	}
+	s.client = client
+	return s, nil
+}
+
+// release gives the session back; broken means that its connection is not to be trusted for the next call.
+func (c *cluster) release(s *session, broken bool) {
+	if s == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s.users--
+	if broken {
+		c.leaveLocked(s)
+	}
+	if s.users == 0 && s.left {
+		c.endLocked(s)
+	}
+}
+
+func (c *cluster) leaveLocked(s *session) {
+	s.left = true
+	if c.current == s {
+		c.current = nil
+	}
+}
+
+func (c *cluster) endLocked(s *session) {
+	if !c.live[s] {
+		return
+	}
+	delete(c.live, s)
+	c.closing.Go(func() {
+		s.cut() // a call under way would hold Close back
+		_ = s.client.Close()
+	})
+}
+
+// cut closes the connections, so that calls under way end.
+func (s *session) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.conns {
+		_ = c.Close()
+	}
+}
+
+func (c *cluster) Close() error {
+	c.mu.Lock()
+	c.ended, c.current = true, nil
+	for s := range c.live {
+		c.endLocked(s)
+	}
+	c.mu.Unlock()
+	c.closing.Wait()
+	c.login.end()
+	return nil
+}
+
+// Pauses between tries of a call that another namenode, or the same one later, may answer.
+const callPause = 500 * time.Millisecond
+
+// call runs one call, or several that may be repeated. Where there are several namenodes it waits for one that is active,
+// as long as a call may take; else it tries once more, as an idle connection may have been closed by the other side.
+func (c *cluster) call(ctx context.Context, verb, name string, f func(*hdfs.Client) error) error {
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	var err error
+	for try := 0; ; try++ {
+		var s *session
+		if s, err = c.acquire(); err == nil {
+			stop := context.AfterFunc(ctx, s.cut)
+			err = f(s.client)
+			stop()
+			c.release(s, connectionLost(err))
+		}
+		if err == nil {
+			return nil
+		}
+		if !c.again(err, try) || errors.Is(err, net.ErrClosed) && c.isEnded() || retry.Sleep(ctx, callPause) != nil {
+			break
+		}
+	}
+	return fmt.Errorf("%s %s on %s: %w", verb, name, c.name, explain(err))
+}
+
+func (c *cluster) isEnded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
+}
+
+func (c *cluster) again(err error, try int) bool {
+	if errors.Is(err, errUncertain) {
+		return false
+	}
+	switch exception(err) {
+	case "":
+		return connectionLost(err) && (c.ha || try == 0)
+	case "org.apache.hadoop.ipc.StandbyException", "org.apache.hadoop.ipc.RetriableException", "org.apache.hadoop.ipc.ObserverRetryOnActiveException":
+		return c.ha
+	}
+	return false
+}
+
+// connectionLost tells an error of the connection from an answer of the namenode.
+func connectionLost(err error) bool {
+	if err == nil || exception(err) != "" {
+		return false
+	}
+	for _, answer := range []error{fs.ErrExist, fs.ErrNotExist, fs.ErrPermission, fs.ErrInvalid, hdfs.ErrReplicating} {
+		if errors.Is(err, answer) {
+			return false
+		}
+	}
+	return !errors.Is(err, errNotEmpty)
+}
+
+// exception returns the Java class of a namenode's refusal, empty for another error.
+func exception(err error) string {
+	var remote hdfs.Error
+	if errors.As(err, &remote) {
+		return remote.Exception()
+	}
+	return ""
+}
+
+// explain adds what the namenode said, without its stack, and marks errors about names.
+func explain(err error) error {
+	var remote hdfs.Error
+	if !errors.As(err, &remote) {
+		return err
+	}
+	class := remote.Exception()
+	class = class[strings.LastIndexByte(class, '.')+1:]
+	said, _, _ := strings.Cut(remote.Message(), "\n")
+	switch class {
+	case "InvalidPathException", "PathComponentTooLongException":
+		return fmt.Errorf("%w: %s: %s", ErrName, class, said)
+	case "SafeModeException":
+		said = "the namenode is in safe mode and takes no writes: " + said
+	}
+	return &refusal{err, class + ": " + said}
+}
+
+// refusal is a namenode's answer in its own words.
+type refusal struct {
+	err  error
+	said string
+}
+
+func (r *refusal) Error() string { return r.said }
+func (r *refusal) Unwrap() error { return r.err }
+
+// absolute cleans a name as Java's Path does; a relative one lies in the user's home directory.
+func (c *cluster) absolute(name string) string {
+	if !strings.HasPrefix(name, "/") {
+		name = "/user/" + c.login.user(c.client.User) + "/" + name
+	}
+	return path.Clean(name)
+}
+
+func (c *cluster) Rename(ctx context.Context, from, to string) error {
+	from, to = c.absolute(from), c.absolute(to)
+	return c.call(ctx, "rename", from, func(cl *hdfs.Client) error {
+		// The call replaces what has the new name, so look first.
+		_, there := cl.Stat(to)
+		_, gone := cl.Stat(from)
+		switch {
+		case there == nil && errors.Is(gone, fs.ErrNotExist):
+			return nil // done by a try whose answer was lost
+		case there == nil:
+			return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
+		case !errors.Is(there, fs.ErrNotExist):
+			return there
+		case gone != nil:
+			return gone
+		}
+		return cl.Rename(from, to)
+	})
+}
+
+func (c *cluster) Remove(ctx context.Context, name string) error {
+	name = c.absolute(name)
+	return c.call(ctx, "remove", name, func(cl *hdfs.Client) error { return cl.Remove(name) })
+}
+
+func (c *cluster) Stat(ctx context.Context, name string) (in Info, err error) {
+	name = c.absolute(name)
+	err = c.call(ctx, "look at", name, func(cl *hdfs.Client) error {
+		fi, err := cl.Stat(name)
+		if err == nil {
+			in = info(fi)
+		}
+		return err
+	})
+	return in, err
+}
+
+func (c *cluster) List(ctx context.Context, dir string) (all []Info, err error) {
+	dir = c.absolute(dir)
+	err = c.call(ctx, "list", dir, func(cl *hdfs.Client) error {
+		entries, err := cl.ReadDir(dir)
+		all = all[:0]
+		for _, fi := range entries {
+			all = append(all, info(fi))
+		}
+		return err
+	})
+	return all, err
+}
+
+// How Settle waits for the datanodes to agree on a file's length. A recovery that a dead datanode was to lead is given to
+// another one at a later call.
+const (
+	settleFor   = 5 * time.Second
+	settleLooks = 500 * time.Millisecond
+)
+
+// Settle recovers the file's lease.
+func (c *cluster) Settle(ctx context.Context, name string) (done bool, err error) {
+	name = c.absolute(name)
+	err = c.call(ctx, "recover", name, func(cl *hdfs.Client) (err error) {
+		done, err = recoverLease(cl, name)
+		return err
+	})
+	for until := time.Now().Add(settleFor); err == nil && !done && time.Now().Before(until); {
+		if err = retry.Sleep(ctx, settleLooks); err != nil {
+			return false, err
+		}
+		err = c.call(ctx, "ask whether closed", name, func(cl *hdfs.Client) (err error) {
+			done, err = isFileClosed(cl, name)
+			return err
+		})
+	}
+	return done, err
+}

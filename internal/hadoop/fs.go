@@ -1,0 +1,79 @@
+// Package hadoop writes files to hdfs:// and file:// behind one small interface.
+//
+// What it adds to the HDFS library it stands on: a sync that waits until every datanode of the pipeline has acknowledged
+// what was written (Java's hflush; the library's Flush returns before that), a deadline on every call, lease recovery,
+// Java's configuration files with nameservices, and a writer that is given up without leaving anything behind.
+package hadoop
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+)
+
+// ErrUnseen is what File.Sync returns where the stream to the datanodes is encrypted or signed: the acknowledgements
+// cannot be read. What was written is safe only after Close.
+var ErrUnseen = errors.New("the datanodes' acknowledgements cannot be seen, as the data transfer is encrypted")
+
+// FS is a file system. Names are absolute paths without scheme. Its methods may be called from many goroutines at once;
+// each call is bounded by Options.CallTimeout.
+type FS interface {
+	// String names the file system for messages, such as hdfs://nn:8020.
+	String() string
+	// Check tells whether the file system answers.
+	Check(ctx context.Context) error
+	// Create makes a new file and the directories above it. The error is fs.ErrExist if there is one of that name. After
+	// another error an empty file may have been left behind.
+	Create(ctx context.Context, name string) (File, error)
+	// Append opens a closed file to be written on.
+	Append(ctx context.Context, name string) (File, error)
+	// Rename moves a file; the error is fs.ErrExist if there is one of the new name, fs.ErrNotExist if there is none to move.
+	Rename(ctx context.Context, from, to string) error
+	Remove(ctx context.Context, name string) error
+	// Stat tells the size of a closed file; of an open one it may be too small.
+	Stat(ctx context.Context, name string) (Info, error)
+	List(ctx context.Context, dir string) ([]Info, error)
+	// Settle closes a file that its writer has left open. It is called again until done.
+	Settle(ctx context.Context, name string) (done bool, err error)
+	// Close ends what calls are under way. Files are closed before.
+	Close() error
+}
+
+// Info describes a file.
+type Info struct {
+	Name     string // the last element of its path
+	Size     int64
+	Dir      bool
+	Modified time.Time
+}
+
+// File is a file being written. It is used by one goroutine at a time, but for Abandon. After an error of Write, Push or
+// Sync it is to be abandoned, unless Rewind succeeds.
+type File interface {
+	// Write takes p in; it may be sent later.
+	Write(ctx context.Context, p []byte) error
+	// Push sends what was written and does not wait.
+	Push(ctx context.Context) error
+	// Sync returns nil once everything written is as safe as the file system promises: in the memory of every datanode of
+	// the pipeline, or on the local disk where that is wanted. It pushes if need be.
+	Sync(ctx context.Context) error
+	// Rewind takes back what was written since the last Sync. Most file systems cannot: errors.ErrUnsupported.
+	Rewind(ctx context.Context) error
+	// Close syncs and closes. After an error the file may still be open: Settle it.
+	Close(ctx context.Context) error
+	// Abandon frees what the file holds without writing anything. The file has to be settled.
+	Abandon()
+	// Replicas is how many datanodes hold what is written now, -1 where that is unknown.
+	Replicas() int
+	// Wanted is how many there should be, 0 where that is unknown.
+	Wanted() int
+}
+
+// Permanent tells whether an error of Create is about the name or the rights, so that nothing was left behind.
+func Permanent(err error) bool {
+	return errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrName)
+}
+
+// ErrName is wrapped by errors about names that the file system will never take, such as one that is too long.
+var ErrName = errors.New("the file system does not take this name")
