@@ -327,29 +327,29 @@ func (c *cluster) Remove(ctx context.Context, name string) error {
 	return c.call(ctx, "remove", name, func(cl *hdfs.Client) error { return cl.Remove(name) })
 }
 
-func (c *cluster) Stat(ctx context.Context, name string) (in Info, err error) {
+func (c *cluster) Size(ctx context.Context, name string) (size int64, err error) {
 	name = c.absolute(name)
 	err = c.call(ctx, "look at", name, func(cl *hdfs.Client) error {
 		fi, err := cl.Stat(name)
 		if err == nil {
-			in = info(fi)
+			size = fi.Size()
 		}
 		return err
 	})
-	return in, err
+	return size, err
 }
 
-func (c *cluster) List(ctx context.Context, dir string) (all []Info, err error) {
+func (c *cluster) List(ctx context.Context, dir string) (names []string, err error) {
 	dir = c.absolute(dir)
 	err = c.call(ctx, "list", dir, func(cl *hdfs.Client) error {
 		entries, err := cl.ReadDir(dir)
-		all = all[:0]
+		names = names[:0]
 		for _, fi := range entries {
-			all = append(all, info(fi))
+			names = append(names, fi.Name())
 		}
 		return err
 	})
-	return all, err
+	return names, err
 }
 
 // How Settle waits for the datanodes to agree on a file's length. A recovery that a dead datanode was to lead is given to

@@ -9,7 +9,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"time"
 )
 
 // ErrUnseen is what File.Sync returns where the stream to the datanodes is encrypted or signed: the acknowledgements
@@ -31,21 +30,14 @@ type FS interface {
 	// Rename moves a file; the error is fs.ErrExist if there is one of the new name, fs.ErrNotExist if there is none to move.
 	Rename(ctx context.Context, from, to string) error
 	Remove(ctx context.Context, name string) error
-	// Stat tells the size of a closed file; of an open one it may be too small.
-	Stat(ctx context.Context, name string) (Info, error)
-	List(ctx context.Context, dir string) ([]Info, error)
+	// Size of a closed file in bytes; of an open one it may be too small.
+	Size(ctx context.Context, name string) (int64, error)
+	// List returns the names in a directory.
+	List(ctx context.Context, dir string) ([]string, error)
 	// Settle closes a file that its writer has left open. It is called again until done.
 	Settle(ctx context.Context, name string) (done bool, err error)
 	// Close ends what calls are under way. Files are closed before.
 	Close() error
-}
-
-// Info describes a file.
-type Info struct {
-	Name     string // the last element of its path
-	Size     int64
-	Dir      bool
-	Modified time.Time
 }
 
 // File is a file being written. It is used by one goroutine at a time, but for Abandon. After an error of Write, Push or

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"syscall"
+
+	"goflume/internal/vfs"
 )
 
 // Durability says when files of the local file system are forced to the disk.
@@ -20,29 +21,32 @@ const (
 	EverySync                   // at every Sync
 )
 
-// Local returns the machine's own file system. The machine's umask applies.
-func Local(d Durability) FS { return local{d} }
+// Local returns the file system behind file://, which is disk: in the program vfs.OS with Public.
+func Local(disk vfs.FS, d Durability) FS { return local{disk, d} }
 
-type local struct{ durability Durability }
+type local struct {
+	disk       vfs.FS
+	durability Durability
+}
 
 func (local) String() string              { return "file://" }
 func (local) Check(context.Context) error { return nil }
 func (local) Close() error                { return nil }
 
 func (l local) Create(_ context.Context, name string) (File, error) {
-	made, err := makeDirs(filepath.Dir(name))
+	made, err := l.makeDirs(filepath.Dir(name))
 	if err != nil {
 		return nil, nameError(err)
 	}
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o666)
+	f, err := l.disk.Create(name)
 	if err != nil {
 		return nil, nameError(err)
 	}
 	if l.durability == EverySync {
 		// The file's own name, and those of the directories made for it, are part of what Sync promises.
 		for _, dir := range append(made, filepath.Dir(name)) {
-			if err := syncDir(dir); err != nil {
-				return nil, errors.Join(err, f.Close(), os.Remove(name))
+			if err := l.disk.SyncDir(dir); err != nil {
+				return nil, errors.Join(err, f.Close(), l.disk.Remove(name))
 			}
 		}
 	}
@@ -50,11 +54,11 @@ func (l local) Create(_ context.Context, name string) (File, error) {
 }
 
 func (l local) Append(_ context.Context, name string) (File, error) {
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	f, err := l.disk.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	end, err := f.Seek(0, 2)
+	end, err := f.Size()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
@@ -62,17 +66,22 @@ func (l local) Append(_ context.Context, name string) (File, error) {
 }
 
 // makeDirs makes dir and returns the directories in which something new stands.
-func makeDirs(dir string) (parents []string, err error) {
-	if _, err := os.Stat(dir); err == nil {
-		return nil, nil
-	}
-	for d := dir; ; d = filepath.Dir(d) {
-		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
-			break
-		}
+func (l local) makeDirs(dir string) (parents []string, err error) {
+	for d := dir; !l.isDir(d) && d != filepath.Dir(d); d = filepath.Dir(d) {
 		parents = append(parents, filepath.Dir(d))
 	}
-	return parents, os.MkdirAll(dir, 0o777)
+	if len(parents) == 0 {
+		return nil, nil
+	}
+	return parents, l.disk.MkdirAll(dir)
+}
+
+func (l local) isDir(name string) bool {
+	f, err := l.disk.OpenRead(name)
+	if err == nil {
+		_ = f.Close()
+	}
+	return err == nil
 }
 
 func nameError(err error) error {
@@ -82,91 +91,60 @@ func nameError(err error) error {
 	return err
 }
 
-func syncDir(name string) error {
-	d, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Rename links and then unlinks, as rename(2) would replace a file of the new name. Where there are no links it looks first.
 func (l local) Rename(_ context.Context, from, to string) error {
-	switch err := os.Link(from, to); {
-	case err == nil:
-		if err := os.Remove(from); err != nil {
-			return err
-		}
-	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+	if f, err := l.disk.OpenRead(to); err == nil {
+		return errors.Join(fmt.Errorf("rename %s to %s: %w", from, to, fs.ErrExist), f.Close())
+	}
+	if err := l.disk.Rename(from, to); err != nil {
 		return nameError(err)
-	default:
-		if _, err := os.Lstat(to); err == nil {
-			return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
-		}
-		if err := os.Rename(from, to); err != nil {
-			return nameError(err)
-		}
 	}
 	if l.durability == Never {
 		return nil
 	}
-	return syncDir(filepath.Dir(to))
+	return l.disk.SyncDir(filepath.Dir(to))
 }
 
-func (l local) Remove(_ context.Context, name string) error { return os.Remove(name) }
+func (l local) Remove(_ context.Context, name string) error { return l.disk.Remove(name) }
 
-func (l local) Stat(_ context.Context, name string) (Info, error) {
-	fi, err := os.Stat(name)
+func (l local) Size(_ context.Context, name string) (int64, error) {
+	f, err := l.disk.OpenRead(name)
 	if err != nil {
-		return Info{}, err
+		return 0, err
 	}
-	return info(fi), nil
+	size, err := f.Size()
+	return size, errors.Join(err, f.Close())
 }
 
-func info(fi fs.FileInfo) Info {
-	return Info{Name: fi.Name(), Size: fi.Size(), Dir: fi.IsDir(), Modified: fi.ModTime()}
-}
-
-func (l local) List(_ context.Context, dir string) ([]Info, error) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var all []Info
-	for _, e := range entries {
-		if fi, err := e.Info(); err == nil { // else it went meanwhile
-			all = append(all, info(fi))
-		}
-	}
-	return all, nil
-}
+func (l local) List(_ context.Context, dir string) ([]string, error) { return l.disk.List(dir) }
 
 // Settle forces the file to the disk; there are no leases here.
 func (l local) Settle(_ context.Context, name string) (bool, error) {
-	if l.durability == Never {
-		_, err := os.Stat(name)
-		return err == nil, err
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	f, err := l.disk.Open(name)
 	if err != nil {
 		return false, err
 	}
-	err = errors.Join(f.Sync(), f.Close())
+	if l.durability != Never {
+		err = f.Datasync()
+	}
+	err = errors.Join(err, f.Close())
 	return err == nil, err
 }
 
 type localFile struct {
-	file       *os.File
+	file       vfs.File
 	durability Durability
 	size       int64 // written
 	synced     int64
 	poisoned   error // a sync failed: what the disk holds of the file is not known any more
+	closed     bool
 }
 
 func (f *localFile) Write(_ context.Context, p []byte) error {
-	n, err := f.file.Write(p)
-	f.size += int64(n)
-	return err
+	if _, err := f.file.WriteAt(p, f.size); err != nil {
+		return err
+	}
+	f.size += int64(len(p))
+	return nil
 }
 
 func (f *localFile) Push(context.Context) error { return nil }
@@ -185,7 +163,7 @@ func (f *localFile) Sync(context.Context) error {
 // that all is well the next time.
 func (f *localFile) sync() error {
 	if f.poisoned == nil {
-		f.poisoned = f.file.Sync()
+		f.poisoned = f.file.Datasync()
 	}
 	return f.poisoned
 }
@@ -198,21 +176,29 @@ func (f *localFile) Rewind(context.Context) error {
 		return err
 	}
 	f.size = f.synced
-	_, err := f.file.Seek(f.synced, 0)
-	return err
+	return nil
 }
 
-func (f *localFile) Close(ctx context.Context) error {
+func (f *localFile) Close(context.Context) error {
+	if f.closed {
+		return nil
+	}
 	if f.durability != Never {
 		if err := f.sync(); err != nil {
 			f.Abandon()
 			return err
 		}
 	}
+	f.closed = true
 	return f.file.Close()
 }
 
-func (f *localFile) Abandon() { _ = f.file.Close() } // what was written is not trusted anyway
+func (f *localFile) Abandon() {
+	if !f.closed {
+		f.closed = true
+		_ = f.file.Close() // what was written is not trusted anyway
+	}
+}
 
 func (f *localFile) Replicas() int { return -1 }
 func (f *localFile) Wanted() int   { return 0 }

@@ -6,6 +6,8 @@ import (
 	"os/user"
 	"strings"
 	"time"
+
+	"goflume/internal/vfs"
 )
 
 // Options of a file system.
@@ -62,7 +64,7 @@ func Split(path, defaultFS string) (root, rest string, err error) {
 // Open returns the file system of that root, which Split returned. It connects at the first call that needs it.
 func Open(root string, o Options) (FS, error) {
 	if root == "file://" {
-		return Local(o.Durability), nil
+		return Local(vfs.OS{Public: true}, o.Durability), nil
 	}
 	authority := strings.TrimPrefix(root, "hdfs://")
 	if authority == "" {

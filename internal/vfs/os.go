@@ -6,7 +6,11 @@ import (
 )
 
 // OS is the real file system. The zero OS is ready for use.
-type OS struct{}
+type OS struct {
+	// Public files and directories are for others to read: their modes are what the umask leaves. Else they are the
+	// agent's and its group's.
+	Public bool
+}
 
 var _ FS = OS{}
 
@@ -21,8 +25,8 @@ func (f osFile) Size() (int64, error) {
 	return st.Size(), nil
 }
 
-func open(name string, flag int) (File, error) {
-	f, err := os.OpenFile(name, flag, 0o640)
+func open(name string, flag int, mode os.FileMode) (File, error) {
+	f, err := os.OpenFile(name, flag, mode)
 	if err != nil {
 		return nil, err
 	}
@@ -30,16 +34,28 @@ func open(name string, flag int) (File, error) {
 }
 
 // Create implements FS.
-func (OS) Create(name string) (File, error) { return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL) }
+func (o OS) Create(name string) (File, error) {
+	mode := os.FileMode(0o640)
+	if o.Public {
+		mode = 0o666
+	}
+	return open(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, mode)
+}
 
 // Open implements FS.
-func (OS) Open(name string) (File, error) { return open(name, os.O_RDWR) }
+func (OS) Open(name string) (File, error) { return open(name, os.O_RDWR, 0) }
 
 // OpenRead implements FS.
-func (OS) OpenRead(name string) (File, error) { return open(name, os.O_RDONLY) }
+func (OS) OpenRead(name string) (File, error) { return open(name, os.O_RDONLY, 0) }
 
 // MkdirAll implements FS.
-func (OS) MkdirAll(dir string) error { return os.MkdirAll(dir, 0o750) }
+func (o OS) MkdirAll(dir string) error {
+	mode := os.FileMode(0o750)
+	if o.Public {
+		mode = 0o777
+	}
+	return os.MkdirAll(dir, mode)
+}
 
 // List implements FS.
 func (OS) List(dir string) ([]string, error) {
