@@ -1,0 +1,227 @@
+package file
+
+import (
+	"crypto/cipher"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"slices"
+
+	"goflume/event"
+	"goflume/internal/vfs"
+)
+
+// block is a published put-frame in memory.
+type block struct {
+	at, end pos
+	header
+	payload []byte
+}
+
+func (b *block) memory() int64 { return int64(cap(b.payload)) + headerSize }
+
+// errBad marks bytes that are no frame of the segment.
+var errBad = errors.New("no valid frame")
+
+// frameReader reads frames of one segment through a window. What it returned stays as it is: a new window is new memory.
+type frameReader struct {
+	file vfs.File
+	seg  uint64
+	aead cipher.AEAD
+	win  []byte
+	off  int64 // of win in the file
+}
+
+// window is how much is read at a time.
+const window = 1 << 20
+
+func (s *segment) reader() frameReader { return frameReader{file: s.file, seg: s.id, aead: s.aead} }
+
+// load returns n bytes at off, fewer where limit or the file ends.
+func (r *frameReader) load(off, n, limit int64) ([]byte, error) {
+	n = min(n, limit-off)
+	if n <= 0 {
+		return nil, nil
+	}
+	if off < r.off || off+n > r.off+int64(len(r.win)) {
+		win := make([]byte, min(max(n, window), limit-off))
+		m, err := r.file.ReadAt(win, off)
+		if err != nil && err != io.EOF {
+			return nil, err
+		}
+		r.win, r.off = win[:m], off
+	}
+	b := r.win[off-r.off:]
+	return b[:min(n, int64(len(b)))], nil
+}
+
+// at returns the frame at off, which ends below limit; errBad: there is none.
+func (r *frameReader) at(off, limit int64) (h header, payload []byte, err error) {
+	b, err := r.load(off, headerSize, limit)
+	if err != nil {
+		return h, nil, err
+	}
+	if !h.parse(b, r.seg) || h.length() > limit-off {
+		return h, nil, errBad
+	}
+	b, err = r.load(off, h.length(), limit)
+	if err != nil {
+		return h, nil, err
+	}
+	if int64(len(b)) < h.length() || crc32.Checksum(b[headerSize:], castagnoli) != h.payloadCRC {
+		return h, nil, errBad
+	}
+	return h, b[headerSize : headerSize+int64(h.size) : headerSize+int64(h.size)], nil
+}
+
+// patience is how far the search for a frame goes through bytes that are none.
+const patience = 2 * maxGroup
+
+// find returns where the first valid frame behind off starts; false: there is none below limit, or not within patience.
+func (r *frameReader) find(off, limit int64) (int64, bool, error) {
+	stop := min(limit, off+patience)
+	for p := off + 8; p+headerSize <= stop; {
+		b, err := r.load(p, window, limit)
+		if err != nil {
+			return 0, false, err
+		}
+		i := 0
+		for ; i+headerSize <= len(b); i += 8 {
+			if binary.LittleEndian.Uint64(b[i+16:]) != r.seg {
+				continue
+			}
+			if _, _, err := r.at(p+int64(i), limit); err == nil {
+				return p + int64(i), true, nil
+			} else if !errors.Is(err, errBad) {
+				return 0, false, err
+			}
+			if b, err = r.load(p, window, limit); err != nil {
+				return 0, false, err
+			}
+		}
+		if i == 0 {
+			break // the file is shorter
+		}
+		p += int64(i)
+	}
+	return 0, false, nil
+}
+
+// nextHeads reads the lane's next frame that has events to deliver; it leaves heads empty where there is none.
+func (c *Channel) nextHeads(l *lane) error {
+	for {
+		c.mu.Lock()
+		seg, off, limit := c.seekLocked(l)
+		var b block
+		if seg == nil && len(l.cache) > 0 {
+			b = l.cache[0]
+			l.cache[0] = block{}
+			l.cache = l.cache[1:]
+			c.cached -= b.memory()
+			l.cur = b.end
+		}
+		c.mu.Unlock()
+		var err error
+		if seg != nil {
+			b, err = c.readBlock(l, seg, off, limit)
+		}
+		if err != nil {
+			return err
+		}
+		if b.typ == 0 && seg == nil {
+			return nil
+		}
+		if b.typ != framePut {
+			continue
+		}
+		events, err := decodeEvents(b.payload, int(b.count))
+		if err != nil {
+			return fmt.Errorf("frame at %d:%d: %w", b.at.seg, b.at.off, err)
+		}
+		c.mu.Lock()
+		c.queueLocked(l, &b, events)
+		some := len(l.heads) > 0
+		c.mu.Unlock()
+		if some {
+			return nil
+		}
+	}
+}
+
+// queueLocked makes the block's events the lane's heads, but for those that are done.
+func (c *Channel) queueLocked(l *lane, b *block, events []event.Event) {
+	l.heads = l.heads[:0]
+	end := b.seq + uint64(len(events))
+	if !c.done.overlaps(b.seq, end) {
+		l.heads = append(l.heads, piece{b.seq, events, b.at, l, b.time})
+		return
+	}
+	for _, s := range c.done.without(b.seq, end) {
+		l.heads = append(l.heads, piece{s.from, events[s.from-b.seq : s.to-b.seq], b.at, l, b.time})
+	}
+}
+
+// seekLocked returns the place of the lane's next frame on disk, and where reading has to end; nil: what is unread, if
+// anything, is in the cache.
+func (c *Channel) seekLocked(l *lane) (*segment, int64, int64) {
+	for l.cur.before(l.spilled) {
+		i := slices.IndexFunc(l.segs, func(s *segment) bool { return s.id >= l.cur.seg })
+		if i < 0 {
+			break
+		}
+		s := l.segs[i]
+		if s.id > l.cur.seg {
+			l.cur = pos{s.id, pageSize}
+			continue
+		}
+		if l.cur.off >= s.end || s.closed && s.first < s.last && c.done.covers(s.first, s.last) {
+			if i+1 == len(l.segs) {
+				l.cur = l.spilled
+				break
+			}
+			l.cur = pos{l.segs[i+1].id, pageSize}
+			continue
+		}
+		limit := s.end
+		if l.spilled.seg == s.id {
+			limit = min(limit, l.spilled.off)
+		}
+		return s, max(l.cur.off, pageSize), limit
+	}
+	return nil, 0, 0
+}
+
+// readBlock reads the frame at off and moves the cursor behind it. Where the bytes are damaged, it goes on at the next
+// frame, or fails, as onCorruption says.
+func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, error) {
+	if l.reader.file != seg.file || l.reader.seg != seg.id {
+		l.reader = seg.reader()
+	}
+	h, payload, err := l.reader.at(off, limit)
+	if errors.Is(err, errBad) {
+		l.reader.win = nil // once more, from the disk
+		h, payload, err = l.reader.at(off, limit)
+	}
+	if err == nil && h.typ == framePut {
+		if payload, err = decrypt(seg.aead, &h, payload); err != nil {
+			err = fmt.Errorf("frame of segment %s at %d: %w", seg, off, err)
+		}
+	}
+	next := off + h.length()
+	if errors.Is(err, errBad) {
+		if next, err = c.skipDamage(seg, &l.reader, off, limit); err == nil {
+			h = header{typ: frameLink} // nothing to deliver
+			defer c.watchLoss(l)
+		}
+	}
+	if err != nil {
+		return block{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	at := pos{seg.id, off}
+	l.cur = pos{seg.id, next}
+	return block{at, l.cur, h, payload}, nil
+}
