@@ -42,7 +42,7 @@ func readKey(fsys vfs.FS, alias, name string) ([]byte, error) {
 	return nil, fmt.Errorf("read key %s: %s is not a key of 32 bytes, raw, hexadecimal or base64 (openssl rand -hex 32)", alias, name)
 }
 
-// seal returns the cipher of a segment, nil for one that is not encrypted. Every segment has a key of its own, so the
+// cipher returns the cipher of a segment, nil for one that is not encrypted. Every segment has a key of its own, so the
 // frame's ordinal can be the nonce.
 func (k *keyring) cipher(uuid [16]byte, h *segHeader) (cipher.AEAD, error) {
 	if h.cipher == cipherNone {
