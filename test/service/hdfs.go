@@ -18,6 +18,9 @@ import (
 type HDFS struct {
 	// Datanodes is how many there are, 1 when zero. Files have as many replicas, at most three.
 	Datanodes int
+	// Kerberos, if set, has everybody prove who he is, and is the protection of the data stream: authentication,
+	// integrity or privacy. The namenode's principal is nn/localhost; flume is a superuser.
+	Kerberos string
 	// Properties are added to hdfs-site.xml.
 	Properties map[string]string
 }
@@ -28,8 +31,10 @@ const namenodeMain = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 type HDFSServer struct {
 	Namenode  *Process
 	Datanodes []*Process
+	Kerberos  *KerberosServer // nil without
 
 	run  *Run
+	host string
 	rpc  int
 	http int
 }
@@ -39,14 +44,26 @@ var _ Config[*HDFSServer] = HDFS{}
 // Name is hdfs.
 func (HDFS) Name() string { return "hdfs" }
 
-// Needs is Hadoop.
-func (HDFS) Needs() []Set { return []Set{"hadoop"} }
+// Needs is Hadoop, and Kerberos where it is asked for.
+func (c HDFS) Needs() []Set {
+	if c.Kerberos != "" {
+		return append([]Set{"hadoop"}, Kerberos{}.Needs()...)
+	}
+	return []Set{"hadoop"}
+}
 
 // Start formats and starts the namenode, starts the datanodes and waits until all are live and safe mode is over.
 func (c HDFS) Start(ctx context.Context, r *Run) (*HDFSServer, error) {
 	nodes := max(c.Datanodes, 1)
-	h := &HDFSServer{run: r, rpc: r.Port(), http: r.Port()}
-	if err := h.configure(nodes, c.Properties); err != nil {
+	h := &HDFSServer{run: r, host: "127.0.0.1", rpc: r.Port(), http: r.Port()}
+	if c.Kerberos != "" {
+		k, err := Kerberos{Principals: []string{"nn/localhost", "dn/localhost", "HTTP/localhost"}}.Start(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		h.Kerberos, h.host = k, "localhost"
+	}
+	if err := h.configure(nodes, c); err != nil {
 		return nil, err
 	}
 	format, err := r.hadoop(384, namenodeMain, "-format", "-force", "-nonInteractive")
@@ -69,7 +86,7 @@ func (c HDFS) Start(ctx context.Context, r *Run) (*HDFSServer, error) {
 	return h, h.AwaitDatanodes(ctx, nodes)
 }
 
-func (h *HDFSServer) configure(nodes int, extra map[string]string) error {
+func (h *HDFSServer) configure(nodes int, c HDFS) error {
 	r := h.run
 	site := map[string]string{
 		"dfs.namenode.rpc-address":            h.Addr(),
@@ -78,9 +95,16 @@ func (h *HDFSServer) configure(nodes int, extra map[string]string) error {
 		"dfs.replication":                     strconv.Itoa(min(nodes, 3)),
 		"dfs.namenode.safemode.min.datanodes": strconv.Itoa(nodes),
 	}
+	core := map[string]string{"fs.defaultFS": h.URL()}
 	maps.Copy(site, datanodeSite)
-	maps.Copy(site, extra)
-	return r.writeHadoopConf(map[string]string{"fs.defaultFS": h.URL()}, site)
+	if h.Kerberos != nil {
+		secureCore, secureSite := secureHDFS(h.Kerberos, c.Kerberos)
+		maps.Copy(core, secureCore)
+		maps.Copy(site, secureSite)
+		r.javaFlags = append(r.javaFlags, "-Djava.security.krb5.conf="+h.Kerberos.Krb5Conf)
+	}
+	maps.Copy(site, c.Properties)
+	return r.writeHadoopConf(core, site)
 }
 
 // datanodeSite is what every HDFS of these tests shares: quick to notice a dead node, no fsync, small blocks.
@@ -144,8 +168,8 @@ func (r *Run) startDatanode(i int) (*Process, error) {
 		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, "dn"+strconv.Itoa(i)))
 }
 
-// Addr is the namenode's host:port.
-func (h *HDFSServer) Addr() string { return "127.0.0.1:" + strconv.Itoa(h.rpc) }
+// Addr is the namenode's host:port. Kerberos needs the name of the host, localhost.
+func (h *HDFSServer) Addr() string { return h.host + ":" + strconv.Itoa(h.rpc) }
 
 // URL is hdfs:// and Addr, without a slash at the end.
 func (h *HDFSServer) URL() string { return "hdfs://" + h.Addr() }

@@ -21,7 +21,8 @@ func (r *Run) java(s Set, heapMB int, main string, args ...string) ([]string, er
 	argv := []string{"java", fmt.Sprintf("-Xmx%dm", heapMB), "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1",
 		"-XX:-UsePerfData", "-Djava.awt.headless=true", "-Djava.net.preferIPv4Stack=true",
 		"-Djava.io.tmpdir=" + filepath.Join(r.Dir, "tmp"), "-cp", strings.Join(path, ":")}
-	return append(append(argv, main), args...), nil
+	argv = append(append(argv, r.javaFlags...), main)
+	return append(argv, args...), nil
 }
 
 // javaHome is where the java of PATH is installed.

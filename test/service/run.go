@@ -18,8 +18,9 @@ type Run struct {
 	// Dir holds conf/, logs/ and what the server itself creates.
 	Dir string
 
-	name string
-	lock *os.File // held while the run lives, so that others can tell an abandoned directory
+	name      string
+	javaFlags []string // for every Java program started from now on
+	lock      *os.File // held while the run lives, so that others can tell an abandoned directory
 
 	mu        sync.Mutex
 	processes []*Process

@@ -76,6 +76,10 @@ var starters = map[string]func(context.Context) (string, *service.Run, error){
 	"hdfs": starter(service.HDFS{Datanodes: 3}, func(h *service.HDFSServer) string {
 		return fmt.Sprintf("%s\nHADOOP_CONF_DIR=%s", h.URL(), h.ConfDir())
 	}),
+	"hdfs-kerberos": starter(service.HDFS{Kerberos: "authentication"}, func(h *service.HDFSServer) string {
+		return fmt.Sprintf("%s\nHADOOP_CONF_DIR=%s\nuser flume@%s, keytab %s\nKRB5_CONFIG=%s",
+			h.URL(), h.ConfDir(), h.Kerberos.Realm, h.Kerberos.Keytab, h.Kerberos.Krb5Conf)
+	}),
 	"hdfs-ha": starter(service.HDFSHA{}, func(h *service.HDFSHAServer) string {
 		return fmt.Sprintf("%s at %v\nHADOOP_CONF_DIR=%s", h.URL(), h.Addrs(), h.ConfDir())
 	}),
