@@ -125,17 +125,19 @@ var datanodeSite = map[string]string{
 	"dfs.permissions.superusergroup":                       "root",
 }
 
+const hadoopLog4j = `log4j.rootLogger=INFO,C
+log4j.appender.C=org.apache.log4j.ConsoleAppender
+log4j.appender.C.layout=org.apache.log4j.PatternLayout
+log4j.appender.C.layout.ConversionPattern=%d{ISO8601} %-5p %c{1}: %m%n
+`
+
 // writeHadoopConf writes core-site.xml, hdfs-site.xml and what else the daemons look for on the class path.
 func (r *Run) writeHadoopConf(core, site map[string]string) error {
 	core["hadoop.tmp.dir"] = filepath.Join(r.Dir, "tmp")
 	files := map[string]string{
-		"conf/core-site.xml": hadoopXML(core),
-		"conf/hdfs-site.xml": hadoopXML(site),
-		"conf/log4j.properties": `log4j.rootLogger=INFO,C
-log4j.appender.C=org.apache.log4j.ConsoleAppender
-log4j.appender.C.layout=org.apache.log4j.PatternLayout
-log4j.appender.C.layout.ConversionPattern=%d{ISO8601} %-5p %c{1}: %m%n
-`,
+		"conf/core-site.xml":    hadoopXML(core),
+		"conf/hdfs-site.xml":    hadoopXML(site),
+		"conf/log4j.properties": hadoopLog4j,
 	}
 	for name, text := range files {
 		if _, err := r.WriteFile(name, text); err != nil {

@@ -138,21 +138,19 @@ func runMaven(cmd *exec.Cmd, s Set) error {
 		return fmt.Errorf("run mvn: %w", err)
 	}
 	var tail []string
-	jars, said := 0, begin
+	files, said := 0, begin
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		line := lines.Text()
 		switch {
-		case strings.HasPrefix(line, "Downloaded") || strings.Contains(line, "] Downloaded"):
-			if strings.Contains(line, ".jar ") {
-				jars++
-			}
+		case strings.Contains(line, "Downloaded"):
+			files++
 		case strings.Contains(line, "Downloading"):
 		default:
 			tail = append(tail[max(0, len(tail)-30):], line)
 		}
 		if time.Since(said) > 5*time.Second {
 			said = time.Now()
-			say("%s: %d jars fetched after %.0f s", s, jars, time.Since(begin).Seconds())
+			say("%s: %d files fetched after %.0f s", s, files, time.Since(begin).Seconds())
 		}
 	}
 	if err := cmd.Wait(); err != nil {

@@ -87,6 +87,9 @@ var starters = map[string]func(context.Context) (string, *service.Run, error){
 		return fmt.Sprintf("plain %v, SASL %v, TLS %v, both %v, mutual TLS %v\nauthority %s",
 			k.Addrs(), k.SASLAddrs(), k.TLSAddrs(), k.SASLTLSAddrs(), k.MutualTLSAddrs(), k.Certs.CA)
 	}),
+	"hbase": starter(service.HBase{}, func(h *service.HBaseServer) string {
+		return fmt.Sprintf("zookeeper %s\nHBASE_CONF_DIR=%s", h.ZooKeeperAddr(), h.ConfDir())
+	}),
 	"opensearch":    starter(service.OpenSearch{}, whereSearch),
 	"elasticsearch": starter(service.Elasticsearch{Secure: true}, whereSearch),
 	"zookeeper":     starter(service.ZooKeeper{}, (*service.ZooKeeperServer).Addr),
