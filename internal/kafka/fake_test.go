@@ -130,7 +130,7 @@ func readLog(t *testing.T, addrs []string, topic string) map[int32][]*sarama.Con
 	conf := sarama.NewConfig()
 	conf.ClientID = "reader"
 	conf.Version = sarama.V2_8_0_0
-	conf.Consumer.MaxWaitTime = 100 * time.Millisecond
+	conf.Consumer.MaxWaitTime = 10 * time.Millisecond
 	client, err := sarama.NewClient(addrs, conf)
 	if err != nil {
 		t.Fatal(err)

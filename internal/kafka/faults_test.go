@@ -220,6 +220,30 @@ func TestProducerThatHealsGoesOn(t *testing.T) {
 	checkOnce(t, readLog(t, c.ListenAddrs(), "t"), []string{"b"})
 }
 
+func TestOwnDeadlineEndsAnUnansweredRequest(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	n := 0
+	c.ControlKey(0, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		n++
+		return nil, nil, n == 1
+	})
+	cfg := quick(t, c)
+	cfg.RequestTimeout = 200 * time.Millisecond
+	cfg.Conn.Net.ReadTimeout = time.Minute // Sarama's own would come too late
+	p := open(t, cfg, "t")
+	var r results
+	began := time.Now()
+	r.send(t, p, 0, "t", "a")
+	if bad := r.wait(t); len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %v, want the request's own time-out and a second try", took)
+	}
+	checkOnce(t, readLog(t, c.ListenAddrs(), "t"), []string{"a"})
+}
+
 func TestFrozenBrokerDoesNotHoldClose(t *testing.T) {
 	c := fake(t, kfake.SeedTopics(1, "t"))
 	p := open(t, quick(t, c), "t")

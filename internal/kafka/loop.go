@@ -283,6 +283,7 @@ func (l *loop) ship(r *request, now time.Time) {
 		q.via = r.c
 	}
 	r.deadline = now.Add(cfg.RequestTimeout)
+	l.wakeAt(r.deadline)
 	r.c.inFlight++
 	l.requests = append(l.requests, r)
 	r.c.work <- r
@@ -309,6 +310,7 @@ func (l *loop) connTo(q *partition, now time.Time) *conn {
 	ctx, give := context.WithCancelCause(l.p.ctx)
 	c := &conn{id: q.leader, addr: addr, work: make(chan *request, l.p.cfg.InFlight), give: give,
 		deadline: now.Add(l.p.cfg.Conn.Net.DialTimeout + l.p.cfg.RequestTimeout)}
+	l.wakeAt(c.deadline)
 	l.conns[c.id] = c
 	l.live++
 	l.p.wg.Go(func() { l.send(ctx, c) })
