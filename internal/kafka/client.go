@@ -3,12 +3,12 @@ package kafka
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 
 	"goflume/conf"
 )
@@ -40,9 +40,9 @@ const (
 	both = producerSide | consumerSide
 )
 
-// Producer reads the properties below prefix, such as `kafka.producer.`, for a producer. acks has a key of its own in the
+// ReadProducer reads the properties below prefix, such as `kafka.producer.`, for a producer. acks has a key of its own in the
 // components: 0, 1 or all.
-func Producer(prefix, acks string, values map[string]string) *Client {
+func ReadProducer(prefix, acks string, values map[string]string) *Client {
 	c := read(producerSide, prefix, values)
 	p := &c.producer
 	switch acks {
@@ -83,8 +83,8 @@ func Producer(prefix, acks string, values map[string]string) *Client {
 // maxInFlight is how many batches of a producer and partition a broker remembers, to know them again.
 const maxInFlight = 5
 
-// Consumer reads the properties below prefix, such as `kafka.consumer.`, for a group consumer.
-func Consumer(prefix string, values map[string]string) *Client {
+// ReadConsumer reads the properties below prefix, such as `kafka.consumer.`, for a group consumer.
+func ReadConsumer(prefix string, values map[string]string) *Client {
 	c := read(consumerSide, prefix, values)
 	g := &c.conf.Consumer.Group
 	if g.Heartbeat.Interval >= g.Session.Timeout {
@@ -196,7 +196,7 @@ func (c *Client) GroupConfig() (GroupConfig, error) {
 
 func (c *Client) connection() (*sarama.Config, error) {
 	s := *c.conf
-	s.MetricRegistry = newRegistry()
+	s.MetricRegistry = metrics.NewRegistry() // of its own: what is left in it goes with the component
 	if err := c.security.apply(&s); err != nil {
 		return nil, err
 	}
@@ -205,5 +205,3 @@ func (c *Client) connection() (*sarama.Config, error) {
 	}
 	return &s, nil
 }
-
-var discard = slog.New(slog.DiscardHandler)

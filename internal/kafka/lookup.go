@@ -28,9 +28,16 @@ type topicInfo struct {
 	usable  []int32 // partitions with a leader
 }
 
-// lookup asks the first of the brokers that answers for topics and, if wantID, for a producer id. Brokers are tried in random order,
-// those of the configuration last.
-func lookup(ctx context.Context, conf *sarama.Config, known, configured []string, topics []string, create, wantID bool) (*answers, error) {
+// question is what a look-up asks for.
+type question struct {
+	topics []string
+	all    bool // topics, in their stead
+	create bool // let the broker create those that are missing
+	id     bool // a producer id
+}
+
+// lookup asks the first of the brokers that answers. Brokers are tried in random order, those of the configuration last.
+func lookup(ctx context.Context, conf *sarama.Config, known, configured []string, q question) (*answers, error) {
 	addrs := make([]string, 0, len(known)+len(configured))
 	for _, group := range [][]string{known, configured} {
 		at := len(addrs)
@@ -47,7 +54,7 @@ func lookup(ctx context.Context, conf *sarama.Config, known, configured []string
 			continue
 		}
 		tried[addr] = true
-		a, err := lookupAt(ctx, conf, addr, topics, create, wantID)
+		a, err := lookupAt(ctx, conf, addr, q)
 		if err == nil {
 			return a, nil
 		}
@@ -61,7 +68,7 @@ func lookup(ctx context.Context, conf *sarama.Config, known, configured []string
 
 var errLookupTimeout = errors.New("no answer within " + lookupTimeout.String())
 
-func lookupAt(ctx context.Context, conf *sarama.Config, addr string, topics []string, create, wantID bool) (*answers, error) {
+func lookupAt(ctx context.Context, conf *sarama.Config, addr string, q question) (*answers, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookupTimeout, errLookupTimeout)
 	defer cancel()
 	l, err := openLink(ctx, addr, conf)
@@ -71,10 +78,10 @@ func lookupAt(ctx context.Context, conf *sarama.Config, addr string, topics []st
 	defer l.close()
 
 	a := &answers{brokers: map[int32]string{}, topics: map[string]*topicInfo{}, errs: map[string]error{}}
-	req := sarama.NewMetadataRequest(conf.Version, topics)
-	req.AllowAutoTopicCreation = create
-	if len(topics) == 0 {
-		req.Topics = []string{""} // an empty list would mean all topics
+	req := sarama.NewMetadataRequest(conf.Version, q.topics)
+	req.AllowAutoTopicCreation = q.create && len(q.topics) > 0
+	if len(q.topics) == 0 && !q.all {
+		req.Topics = []string{""} // an empty list means all topics
 	}
 	meta, err := l.broker.GetMetadata(req)
 	if err != nil {
@@ -93,7 +100,7 @@ func lookupAt(ctx context.Context, conf *sarama.Config, addr string, topics []st
 		}
 		a.topics[t.Name] = newTopicInfo(t)
 	}
-	if !wantID {
+	if !q.id {
 		return a, nil
 	}
 	id, err := l.broker.InitProducerID(&sarama.InitProducerIDRequest{Version: 1, ProducerID: -1, ProducerEpoch: -1})

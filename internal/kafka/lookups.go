@@ -100,7 +100,7 @@ func (l *loop) look(now time.Time) {
 	wantID := l.wantID
 	p := l.p
 	p.wg.Go(func() {
-		a, err := lookup(p.ctx, p.cfg.Conn, known, p.cfg.Brokers, topics, p.cfg.CreateTopics, wantID)
+		a, err := lookup(p.ctx, p.cfg.Conn, known, p.cfg.Brokers, question{topics: topics, create: p.cfg.CreateTopics, id: wantID})
 		l.inbox(func() { l.looked(topics, a, err) })
 	})
 }

@@ -30,6 +30,7 @@ type ProducerConfig struct {
 	Sticky     int           // bytes of records without key that go to one partition before the next has its turn
 	Linger     time.Duration // how long a batch that is not full waits for more; 0: not at all
 	Buffer     int64         // bytes of records that may wait for acknowledgement
+	IgnoreKeys bool          // of records: they choose no partition
 	MaxTopics  int           // that are written to in one run
 
 	RequestTimeout  time.Duration // of one request
@@ -219,7 +220,7 @@ func (p *Producer) NewTransaction(n int) *Transaction {
 	select {
 	case t = <-p.free:
 	default:
-		t = new(Transaction)
+		t = &Transaction{ignoreKeys: p.cfg.IgnoreKeys}
 	}
 	t.reset(n)
 	return t

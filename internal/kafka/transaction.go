@@ -33,14 +33,15 @@ type Transaction struct {
 	// Events are what the records were made of, for reports.
 	Events []event.Event
 
-	records []sarama.Record // one slab; its capacity is set before the first record
-	source  []int32         // by record: index in Events
-	headers []sarama.RecordHeader
-	heads   []*sarama.RecordHeader // of headers
-	next    int                    // index in heads of the next record's first
-	arena   []byte
-	topics  []topicShares
-	bytes   int64 // of all records
+	ignoreKeys bool
+	records    []sarama.Record // one slab; its capacity is set before the first record
+	source     []int32         // by record: index in Events
+	headers    []sarama.RecordHeader
+	heads      []*sarama.RecordHeader // of headers
+	next       int                    // index in heads of the next record's first
+	arena      []byte
+	topics     []topicShares
+	bytes      int64 // of all records
 
 	left     int // records not yet acknowledged or given up
 	deadline time.Time
@@ -91,7 +92,7 @@ func (t *Transaction) reset(n int) {
 		t.records = make([]sarama.Record, 0, n)
 	}
 	*t = Transaction{records: t.records[:0], source: t.source[:0], headers: t.headers[:0], heads: t.heads[:0], arena: t.arena[:0],
-		topics: t.topics[:0]}
+		topics: t.topics[:0], ignoreKeys: t.ignoreKeys}
 }
 
 // Bytes returns n bytes that stay the transaction's until it is done, for a key or a value.
@@ -126,7 +127,7 @@ func (t *Transaction) Add(m Message) {
 	r.TimestampDelta = time.Duration(m.Time.UnixMilli()) * time.Millisecond
 	t.source = append(t.source, int32(m.Event))
 	partition := m.Partition
-	if partition < 0 && m.Key != nil {
+	if partition < 0 && m.Key != nil && !t.ignoreKeys {
 		partition = partitionFor(m.Key, m.Topic.Partitions())
 	}
 	s := t.share(m.Topic.info, partition)

@@ -1,0 +1,350 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"goflume/internal/metric"
+	"goflume/internal/retry"
+	"goflume/internal/safe"
+)
+
+// GroupConfig is what a group consumer needs to know.
+type GroupConfig struct {
+	Brokers []string
+	Conn    *sarama.Config
+	Group   string
+	Topics  []string          // or
+	Match   func(string) bool // the topics to read, also those that come later
+
+	Internal bool // Match may name Kafka's own topics
+	NoReset  bool // a partition without a committed offset is an error
+
+	// Health hears of what keeps the consumer from reading, and with nil that it reads. It may be nil.
+	Health          func(error)
+	Committed       func(time.Duration) // hears how long each commit took
+	Log             *slog.Logger
+	Created, Closed *metric.Counter // memberships
+}
+
+// Waits of a group consumer.
+const (
+	// leave is how long a stop waits for offsets to be committed and the group to be left, before connections are closed.
+	leave = 10 * time.Second
+	// missing is how often topics are looked for that were named and are not there.
+	missing = 10 * time.Second
+	// quiet is how often errors are logged that come again and again while Sarama retries.
+	quiet = 30 * time.Second
+)
+
+// Claim is one partition that this member of the group reads, until Messages is closed.
+type Claim struct {
+	Topic     string
+	Partition int32
+
+	claim   sarama.ConsumerGroupClaim
+	session sarama.ConsumerGroupSession
+	commit  chan<- struct{}
+}
+
+// Messages are the partition's records. The channel is closed when the partition must be given up; the function that reads it
+// then ends what it has begun, marks it and returns, within max.poll.interval.ms.
+func (c *Claim) Messages() <-chan *sarama.ConsumerMessage { return c.claim.Messages() }
+
+// HighWater is the offset that the partition's next record will have.
+func (c *Claim) HighWater() int64 { return c.claim.HighWaterMarkOffset() }
+
+// Mark notes that all records before next are done with. A lower number than before changes nothing, nor does it after
+// the partition was given up.
+func (c *Claim) Mark(next int64) { c.session.MarkOffset(c.Topic, c.Partition, next, "") }
+
+// CommitSoon has what is marked committed, in the background: while one commit is under way, marks gather for the next.
+func (c *Claim) CommitSoon() {
+	select {
+	case c.commit <- struct{}{}:
+	default:
+	}
+}
+
+// Consume is a member of the group until ctx ends, and then returns nil: it joins, has each partition that it is given read by
+// read, in a goroutine of its own, and starts over after a failure. What read marked is committed before its partition
+// goes to another member. An error of read ends the membership, which is begun anew after a wait.
+func Consume(ctx context.Context, cfg GroupConfig, read func(*Claim) error) error {
+	wait := retry.Default()
+	for {
+		m := &member{cfg: cfg, read: read}
+		err := m.run(ctx)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if m.joined {
+			wait.Reset()
+		}
+		m.health(err)
+		if err := retry.Sleep(ctx, wait.Next()); err != nil {
+			return nil
+		}
+	}
+}
+
+// member is one membership, with a client of its own. It implements Sarama's ConsumerGroupHandler.
+type member struct {
+	cfg    GroupConfig
+	read   func(*Claim) error
+	dialer *dialer
+	commit chan struct{} // room for one: a wish to commit
+	joined bool          // at least once
+
+	mu      sync.Mutex
+	failed  error     // of read
+	lastLog time.Time // of an error that Sarama retries
+}
+
+func (m *member) health(err error) {
+	if m.cfg.Health != nil {
+		m.cfg.Health(err)
+	}
+}
+
+// run joins and reads until ctx ends or something fails.
+func (m *member) run(ctx context.Context) error {
+	conn := *m.cfg.Conn
+	m.dialer = newDialer(conn.Net.DialTimeout)
+	conn.Net.Proxy.Enable, conn.Net.Proxy.Dialer = true, m.dialer
+	m.commit = make(chan struct{}, 1)
+	defer m.dialer.abandon()
+	defer conn.MetricRegistry.UnregisterAll()
+
+	topics, err := m.topics(ctx)
+	if err != nil {
+		return err
+	}
+	// Sarama's calls take no context. While there is nothing to hand over, a stop cuts the connections at once.
+	cut := context.AfterFunc(ctx, m.dialer.abandon)
+	group, err := sarama.NewConsumerGroup(m.cfg.Brokers, m.cfg.Group, &conn)
+	if err != nil {
+		cut()
+		return fmt.Errorf("join group %q: %w", m.cfg.Group, explainConnect(err, &conn))
+	}
+	var side sync.WaitGroup
+	side.Go(func() { m.drain(group.Errors()) })
+	over := make(chan struct{})
+	side.Go(func() { m.bound(ctx, over) })
+	err = m.sessions(ctx, group, topics, cut)
+
+	cut()
+	closed := group.Close()
+	close(over)
+	side.Wait()
+	if m.joined {
+		m.cfg.Closed.Add(1)
+	}
+	return errors.Join(err, closed)
+}
+
+// bound lets a stop be polite for a while only: then the connections are closed, and whatever Sarama waits for ends.
+func (m *member) bound(ctx context.Context, over <-chan struct{}) {
+	select {
+	case <-over:
+		return
+	case <-ctx.Done():
+	}
+	late := time.NewTimer(leave)
+	defer late.Stop()
+	select {
+	case <-over:
+	case <-late.C:
+		m.dialer.abandon()
+	}
+}
+
+// sessions consumes in one session after the other: a rebalance ends one, and so do topics that come or go.
+func (m *member) sessions(ctx context.Context, group sarama.ConsumerGroup, topics []string, cut func() bool) error {
+	for ctx.Err() == nil {
+		session, end := context.WithCancel(ctx)
+		var watch sync.WaitGroup
+		watch.Go(func() {
+			if m.watch(session, topics) {
+				end()
+			}
+		})
+		h := &handler{member: m, cut: cut}
+		err := group.Consume(session, topics, h)
+		end()
+		watch.Wait()
+		m.mu.Lock()
+		failed := m.failed
+		m.mu.Unlock()
+		if failed != nil {
+			return failed
+		}
+		if err != nil && ctx.Err() == nil {
+			return fmt.Errorf("group %q: %w", m.cfg.Group, err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+		if topics, err = m.topics(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topics returns those to read now, waiting for the first to exist.
+func (m *member) topics(ctx context.Context) ([]string, error) {
+	for {
+		topics, err := m.existing(ctx)
+		if err != nil || len(topics) > 0 {
+			return topics, err
+		}
+		m.health(m.none())
+		if err := retry.Sleep(ctx, missing); err != nil {
+			return nil, err
+		}
+	}
+}
+
+func (m *member) none() error {
+	if m.cfg.Match != nil {
+		return errors.New("no topic matches kafka.topics.regex")
+	}
+	return fmt.Errorf("topics %s do not exist", strings.Join(m.cfg.Topics, ", "))
+}
+
+// existing returns those of the wanted topics that exist, sorted.
+func (m *member) existing(ctx context.Context) ([]string, error) {
+	q := question{topics: m.cfg.Topics, create: m.cfg.Conn.Metadata.AllowAutoTopicCreation}
+	if m.cfg.Match != nil {
+		q = question{all: true}
+	}
+	a, err := lookup(ctx, m.cfg.Conn, nil, m.cfg.Brokers, q)
+	if err != nil {
+		return nil, err
+	}
+	var refused []error
+	for topic, err := range a.errs {
+		if m.cfg.Match == nil && !errors.Is(err, sarama.ErrUnknownTopicOrPartition) && !errors.Is(err, sarama.ErrLeaderNotAvailable) {
+			refused = append(refused, fmt.Errorf("topic %q: %w", topic, err))
+		}
+	}
+	if len(refused) > 0 {
+		return nil, errors.Join(refused...)
+	}
+	topics := slices.Sorted(maps.Keys(a.topics))
+	if m.cfg.Match != nil {
+		topics = slices.DeleteFunc(topics, func(t string) bool {
+			return !m.cfg.Match(t) || !m.cfg.Internal && strings.HasPrefix(t, "__")
+		})
+	}
+	return topics, nil
+}
+
+// watch returns true once other topics are to be read than these, or false when ctx ends.
+func (m *member) watch(ctx context.Context, topics []string) bool {
+	pause := m.cfg.Conn.Metadata.RefreshFrequency
+	switch {
+	case m.cfg.Match == nil && len(topics) == len(m.cfg.Topics):
+		return false
+	case m.cfg.Match == nil:
+		pause = min(pause, missing)
+	}
+	for {
+		if retry.Sleep(ctx, pause) != nil {
+			return false
+		}
+		if now, err := m.existing(ctx); err == nil && len(now) > 0 && !slices.Equal(now, topics) {
+			return true
+		}
+	}
+}
+
+// drain logs what Sarama retries by itself, a few lines only.
+func (m *member) drain(errs <-chan error) {
+	for err := range errs {
+		m.mu.Lock()
+		if now := time.Now(); now.Sub(m.lastLog) >= quiet {
+			m.lastLog = now
+			m.cfg.Log.Warn("Reading from Kafka is disturbed, it is tried again", "group", m.cfg.Group, "err", err)
+		}
+		m.mu.Unlock()
+	}
+}
+
+// handler is one session.
+type handler struct {
+	*member
+	cut     func() bool
+	commits sync.WaitGroup
+	over    chan struct{}
+}
+
+// Setup implements Sarama's ConsumerGroupHandler: the member has joined.
+func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
+	h.cut() // from here on a stop hands over first
+	if !h.joined {
+		h.joined = true
+		h.cfg.Created.Add(1)
+	}
+	h.over = make(chan struct{})
+	h.commits.Go(func() {
+		for {
+			select {
+			case <-h.commit:
+				h.commitNow(s)
+			case <-h.over:
+				return
+			}
+		}
+	})
+	h.health(nil)
+	return nil
+}
+
+func (h *handler) commitNow(s sarama.ConsumerGroupSession) {
+	began := time.Now()
+	s.Commit()
+	if h.cfg.Committed != nil {
+		h.cfg.Committed(time.Since(began))
+	}
+}
+
+// Cleanup implements Sarama's ConsumerGroupHandler: all claims have ended.
+func (h *handler) Cleanup(s sarama.ConsumerGroupSession) error {
+	close(h.over)
+	h.commits.Wait()
+	h.commitNow(s)
+	return nil
+}
+
+// ConsumeClaim implements Sarama's ConsumerGroupHandler.
+func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	c := &Claim{Topic: claim.Topic(), Partition: claim.Partition(), claim: claim, session: s, commit: h.commit}
+	err := safe.Call(func() error {
+		if h.cfg.NoReset && claim.InitialOffset() < 0 {
+			return fmt.Errorf("topic %q partition %d: group %q has no committed offset, and auto.offset.reset is none",
+				c.Topic, c.Partition, h.cfg.Group)
+		}
+		return h.read(c)
+	})
+	if err != nil {
+		h.mu.Lock()
+		if h.failed == nil {
+			h.failed = err
+		}
+		h.mu.Unlock()
+	}
+	if s.Context().Err() == nil {
+		h.commitNow(s) // the partition alone is given up, before it goes to another member
+	}
+	return nil
+}
