@@ -88,13 +88,13 @@ func TestScanAgreesWithTheLibrary(t *testing.T) {
 			}
 		}
 		text := b.String()
-		whole, err := (&properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}).LoadBytes([]byte(text))
 		_, entries, issues := scan("flume.conf", text)
-		if err != nil { // an empty key, which Java accepts
-			if len(issues) == 0 {
-				t.Fatalf("%q: the library says %v, scan says nothing", text, err)
-			}
+		if len(issues) > 0 { // an empty key: Java accepts it, the library does not and leaves a goroutine behind
 			continue
+		}
+		whole, err := (&properties.Loader{Encoding: properties.UTF8, DisableExpansion: true}).LoadBytes([]byte(text))
+		if err != nil {
+			t.Fatalf("%q: the library says %v, scan says nothing", text, err)
 		}
 		compared++
 		got := map[string]string{}
