@@ -81,7 +81,7 @@ type decoder struct {
 
 func (d *decoder) report(s Severity, code string, at Pos, key, format string, args ...any) *Issue {
 	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: fmt.Sprintf(format, args...),
-		Agent: d.node.Agent, Component: d.node.Label(), Property: key})
+		Agent: d.node.Agent, Component: d.node.Component(), Property: key})
 	return &d.issues[len(d.issues)-1]
 }
 

@@ -94,7 +94,7 @@ type Issue struct {
 	Secret   bool   // the value at the place is masked wherever the issue is shown
 
 	Agent     string // empty for what concerns the whole file
-	Component string // such as sink k1; empty if it is none's
+	Component string // such as sink k1, also for its parts; empty if it is none's
 	Property  string
 
 	removes []string      // labels of components that Flume would drop for it, beside Component

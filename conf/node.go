@@ -44,9 +44,12 @@ func (n *Node) Path() string {
 	return p
 }
 
+// Component is the label of the component that the node is or is a part of, such as "source r1".
+func (n *Node) Component() string { return n.familyName() + " " + n.Name }
+
 // Label names the component for a reader, such as "sink k1" or "interceptor i1 of source r1".
 func (n *Node) Label() string {
-	label := n.familyName() + " " + n.Name
+	label := n.Component()
 	if n.Below == "" {
 		return label
 	}

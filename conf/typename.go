@@ -11,7 +11,7 @@ func MissingType(n *Node, kind string) Issue {
 		Message: n.Label() + " has no type",
 		Help:    []string{fmt.Sprintf("add `%s.type = ...`; `agent list %s` shows every type", n.Path(), plural(kind))},
 		Flume:   "the " + kind + " is removed, the rest starts",
-		Agent:   n.Agent, Component: n.Label(), Property: "type"}
+		Agent:   n.Agent, Component: n.Component(), Property: "type"}
 }
 
 // UnknownType reports a `type` that no known name is equal to; the nearest of known is suggested.
@@ -19,7 +19,7 @@ func UnknownType(n *Node, typ Property, kind string, known []string) Issue {
 	is := Issue{Severity: Error, Code: codeUnknownType, Mark: Mark{At: typ.ValueAt},
 		Message: fmt.Sprintf("unknown %s type %q", kind, typ.Value),
 		Notes:   []string{fmt.Sprintf("`agent list %s` shows every type this build has", plural(kind))},
-		Agent:   n.Agent, Component: n.Label(), Property: typ.Key}
+		Agent:   n.Agent, Component: n.Component(), Property: typ.Key}
 	switch near := NearestType(typ.Value, known); {
 	case near != "":
 		is.Help = []string{"did you mean `" + near + "`?"}
@@ -34,7 +34,7 @@ func RefusedType(n *Node, typ Property, kind, instead string) Issue {
 	return Issue{Severity: Error, Code: codeRefusedType, Mark: Mark{At: typ.ValueAt},
 		Message: fmt.Sprintf("%s type %q is not in this agent", kind, typ.Value),
 		Help:    []string{instead},
-		Agent:   n.Agent, Component: n.Label(), Property: typ.Key}
+		Agent:   n.Agent, Component: n.Component(), Property: typ.Key}
 }
 
 // NearestType returns the known type name that was probably meant, or "". Of a Java class only the simple name counts.

@@ -1,0 +1,13 @@
+package main
+
+// The component types of this program: what is not imported here does not exist for its users.
+import (
+	_ "goflume/channels/file"
+	_ "goflume/channels/memory"
+	_ "goflume/sinks/fileroll"
+	_ "goflume/sinks/logger"
+	_ "goflume/sinks/null"
+	_ "goflume/sources/netcat"
+	_ "goflume/sources/seq"
+	_ "goflume/sources/stress"
+)
