@@ -88,8 +88,18 @@ func (r *Registry[T]) add(e *Entry[T]) {
 	}
 }
 
-// Lookup returns the type of that name or alias, in any case, or nil.
-func (r *Registry[T]) Lookup(name string) *Entry[T] { return r.byName[strings.ToLower(name)] }
+// Lookup returns the type of that name or alias, in any case, or nil. An alias such as *.TwitterSource stands for every
+// class of that name, whatever its package, that no other alias names.
+func (r *Registry[T]) Lookup(name string) *Entry[T] {
+	name = strings.ToLower(name)
+	if e := r.byName[name]; e != nil {
+		return e
+	}
+	if dot := strings.LastIndexByte(name, '.'); dot >= 0 {
+		return r.byName["*"+name[dot:]]
+	}
+	return nil
+}
 
 // Entries returns every type, by name.
 func (r *Registry[T]) Entries() []*Entry[T] {
