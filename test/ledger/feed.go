@@ -17,6 +17,10 @@ type Feed struct {
 	Ahead int
 	// Patience is how long one round of Ahead lines may take, 60 s when zero; then the connection is given up.
 	Patience time.Duration
+	// Pause is waited after each round.
+	Pause time.Duration
+	// Until, if set, ends the feed after the round in which it is closed, whatever is left.
+	Until <-chan struct{}
 	// Acked, if set, is called after each round with the number of lines acknowledged by it.
 	Acked func(n int)
 }
@@ -25,7 +29,8 @@ type Feed struct {
 const again = 20 * time.Millisecond
 
 // Feed sends the client's lines in order until all are acknowledged. A refused line is sent again; when a connection
-// breaks, so is all that was not answered on it. It returns early only when ctx is done.
+// breaks, so is all that was not answered on it. It returns early when Until is closed, and with an error when ctx
+// is done.
 func (l *Ledger) Feed(ctx context.Context, f Feed) error {
 	if f.Ahead == 0 {
 		f.Ahead = 1000
@@ -34,7 +39,7 @@ func (l *Ledger) Feed(ctx context.Context, f Feed) error {
 		f.Patience = time.Minute
 	}
 	next := &queue{ledger: l, client: f.Client}
-	for !next.done() {
+	for !next.done() && !f.ended() {
 		conn, err := (&net.Dialer{Timeout: 5 * time.Second}).DialContext(ctx, "tcp", f.Addr)
 		if err == nil {
 			stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -53,6 +58,16 @@ func (l *Ledger) Feed(ctx context.Context, f Feed) error {
 		}
 	}
 	return nil
+}
+
+// ended reports whether Until is closed.
+func (f Feed) ended() bool {
+	select {
+	case <-f.Until:
+		return true
+	default:
+		return false
+	}
 }
 
 // queue hands out the numbers that are still owed, lowest first.
@@ -95,7 +110,7 @@ func (q *queue) ack(numbers []int) {
 func (l *Ledger) feedConn(conn net.Conn, f Feed, next *queue) error {
 	answers := bufio.NewReader(conn)
 	var text []byte
-	for !next.done() {
+	for !next.done() && !f.ended() {
 		round := next.take(f.Ahead)
 		text = text[:0]
 		for _, n := range round {
@@ -130,9 +145,11 @@ func (l *Ledger) feedConn(conn net.Conn, f Feed, next *queue) error {
 		if err != nil {
 			return err
 		}
+		pause := f.Pause
 		if refused > 0 {
-			time.Sleep(again)
+			pause = max(pause, again)
 		}
+		time.Sleep(pause)
 	}
 	return nil
 }

@@ -132,3 +132,37 @@ func TestFeedEndsWithItsContext(t *testing.T) {
 		t.Errorf("got %v, want the context's end", err)
 	}
 }
+
+func TestFeedEndsAfterItsRound(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	var server sync.WaitGroup
+	server.Go(func() {
+		conn, err := ln.Accept()
+		if err != nil {
+			return
+		}
+		defer conn.Close()
+		for in := bufio.NewScanner(conn); in.Scan(); {
+			conn.Write([]byte("OK\n"))
+		}
+	})
+	until := make(chan struct{})
+	l := New(1, 1_000_000, 40)
+	rounds := 0
+	err = l.Feed(t.Context(), Feed{Addr: ln.Addr().String(), Ahead: 10, Until: until, Acked: func(int) {
+		if rounds++; rounds == 3 {
+			close(until)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Wait()
+	if v := l.Verdict(); v.Acked != 30 || v.Broken != 0 {
+		t.Errorf("got %v, want 30 acknowledged and no broken connection", v)
+	}
+}

@@ -3,6 +3,7 @@ package service
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -126,6 +127,48 @@ func (a *AgentServer) Get(ctx context.Context, path string) (status int, body st
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
 	return resp.StatusCode, strings.TrimSpace(string(text)), err
+}
+
+// Metric returns the value of one line of /metrics/prometheus, named with its labels as it is printed there.
+func (a *AgentServer) Metric(ctx context.Context, series string) (float64, error) {
+	_, text, err := a.Get(ctx, "/metrics/prometheus")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(text) {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			return strconv.ParseFloat(strings.TrimSpace(value), 64)
+		}
+	}
+	return 0, fmt.Errorf("/metrics/prometheus has no %s", series)
+}
+
+// FlumeMetric returns one value of /metrics, as Flume names them: "CHANNEL.c1", "ChannelSize".
+func (a *AgentServer) FlumeMetric(ctx context.Context, component, name string) (string, error) {
+	_, text, err := a.Get(ctx, "/metrics")
+	if err != nil {
+		return "", err
+	}
+	var all map[string]map[string]string
+	if err := json.Unmarshal([]byte(text), &all); err != nil {
+		return "", fmt.Errorf("/metrics: %w", err)
+	}
+	value, ok := all[component][name]
+	if !ok {
+		return "", fmt.Errorf("/metrics has no %s of %s", name, component)
+	}
+	return value, nil
+}
+
+// AwaitEmpty waits until a channel has nothing left, neither queued nor taken.
+func (a *AgentServer) AwaitEmpty(ctx context.Context, channel string) error {
+	return Await(ctx, "an empty channel "+channel, func(ctx context.Context) error {
+		size, err := a.FlumeMetric(ctx, "CHANNEL."+channel, "ChannelSize")
+		if err == nil && size != "0" {
+			err = fmt.Errorf("it holds %s events", size)
+		}
+		return err
+	}, a.Process)
 }
 
 // Addr is the host:port that ${port:NAME} stands for.

@@ -1,0 +1,144 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"goflume/test/ledger"
+	"goflume/test/service"
+)
+
+// netcatToFiles writes below ${dir}/out; the sink's batch size is the part that a reload changes.
+func netcatToFiles(batch int) string {
+	return fmt.Sprintf(`
+a1.sources = r1
+a1.channels = c1
+a1.sinks = k1
+a1.sources.r1.type = netcat
+a1.sources.r1.bind = 127.0.0.1
+a1.sources.r1.port = ${port:netcat}
+a1.sources.r1.channels = c1
+a1.channels.c1.type = memory
+a1.channels.c1.capacity = 100000
+a1.channels.c1.transactionCapacity = 1000
+a1.sinks.k1.type = hdfs
+a1.sinks.k1.channel = c1
+a1.sinks.k1.hdfs.path = file://${dir}/out
+a1.sinks.k1.hdfs.fileType = DataStream
+a1.sinks.k1.hdfs.batchSize = %d
+a1.sinks.k1.hdfs.rollInterval = 0
+a1.sinks.k1.hdfs.rollCount = 0
+a1.sinks.k1.hdfs.rollSize = 0
+`, batch)
+}
+
+func TestRealReloadsUnderTrafficLoseNothing(t *testing.T) {
+	a := service.Start(t, service.Agent{Conf: netcatToFiles(100)})
+	const clients, reloads = 8, 100
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	l := ledger.New(clients, 500_000, 100)
+	enough := make(chan struct{})
+	var feeds sync.WaitGroup
+	for c := range clients {
+		feeds.Go(func() {
+			feed := ledger.Feed{Addr: a.Addr("netcat"), Client: c, Ahead: 50, Pause: 2 * time.Millisecond, Until: enough}
+			if err := l.Feed(ctx, feed); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	generation := func() float64 {
+		n, err := a.Metric(ctx, `flume_config_generation{agent="a1"}`)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	taken := func(want float64) {
+		t.Helper()
+		err := service.Await(ctx, fmt.Sprintf("generation %v", want), func(context.Context) error {
+			if got := generation(); got < want {
+				return fmt.Errorf("generation %v is in force", got)
+			}
+			return nil
+		}, a.Process)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	lastReload := func(want float64) {
+		t.Helper()
+		err := service.Await(ctx, fmt.Sprintf("flume_config_last_reload_successful %v", want), func(ctx context.Context) error {
+			got, err := a.Metric(ctx, `flume_config_last_reload_successful{agent="a1"}`)
+			if err == nil && got != want {
+				err = fmt.Errorf("it is %v", got)
+			}
+			return err
+		}, a.Process)
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	good := netcatToFiles(100)
+	for i := range reloads {
+		before, acked := generation(), l.Acked()
+		switch i % 3 {
+		case 0: // unchanged
+			if err := a.Signal(syscall.SIGHUP); err != nil {
+				t.Fatal(err)
+			}
+		case 1: // a changed sink
+			good = netcatToFiles(100 + i)
+			if err := a.Reload(good); err != nil {
+				t.Fatal(err)
+			}
+			taken(before + 1)
+		case 2: // broken
+			if err := a.Reload(strings.Replace(good, "type = memory", "type = memroy", 1)); err != nil {
+				t.Fatal(err)
+			}
+			lastReload(0)
+			if got := generation(); got != before {
+				t.Errorf("reload %d: generation %v after a broken file, want %v", i, got, before)
+			}
+			if err := a.Reload(good); err != nil {
+				t.Fatal(err)
+			}
+			lastReload(1)
+		}
+		awaitAcked(ctx, t, l, acked+100, a.Process) // traffic goes on
+	}
+	close(enough)
+	feeds.Wait()
+	a.Stop(time.Minute)
+	if !a.State().Success() {
+		t.Errorf("the agent ends with %v", a.State())
+	}
+	files, err := filepath.Glob(filepath.Join(a.Dir, "out", "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Arrived(f); err != nil {
+			t.Error(err)
+		}
+		f.Close()
+	}
+	v := l.Verdict()
+	t.Logf("%d reloads, %d files: %v", reloads, len(files), v)
+	if v.Lost != 0 || v.Broken != 0 || v.Torn != 0 || v.Duplicates != 0 {
+		t.Error("want nothing lost, doubled or torn and no connection broken")
+	}
+}
