@@ -10,4 +10,5 @@ import (
 	_ "goflume/sources/netcat"
 	_ "goflume/sources/seq"
 	_ "goflume/sources/stress"
+	_ "goflume/sources/twitter"
 )
