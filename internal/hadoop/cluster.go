@@ -31,6 +31,8 @@ type cluster struct {
 	blockSize   int64 // 0: the namenode's default
 	umask       os.FileMode
 
+	connecting chan struct{} // 1: one at a time makes sessions
+
 	mu      sync.Mutex
 	current *session
 	ended   bool
@@ -41,6 +43,8 @@ type cluster struct {
 // session is a client with its connections to the namenodes. It is closed when it was left and no file uses it.
 type session struct {
 	client *hdfs.Client
+	ctx    context.Context // of its dials
+	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -56,7 +60,7 @@ func newCluster(authority string, o Options) (*cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &cluster{name: "hdfs://" + authority, ha: len(addrs) > 1, timeout: o.CallTimeout, live: map[*session]bool{}}
+	c := &cluster{name: "hdfs://" + authority, ha: len(addrs) > 1, timeout: o.CallTimeout, connecting: make(chan struct{}, 1), live: map[*session]bool{}}
 	if c.timeout <= 0 {
 		c.timeout = noTimeout
 	}
@@ -102,33 +106,55 @@ func (c *cluster) Check(ctx context.Context) error {
 }
 
 // acquire returns the current session, or a new one.
-func (c *cluster) acquire() (*session, error) {
+func (c *cluster) acquire(ctx context.Context) (*session, error) {
+	select {
+	case c.connecting <- struct{}{}:
+		defer func() { <-c.connecting }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if s, err := c.use(nil); s != nil || err != nil {
+		return s, err
+	}
+	s, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.use(s)
+}
+
+// use counts a user of the current session, which fresh becomes if there is none; both may be nil.
+func (c *cluster) use(fresh *session) (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ended {
-		return nil, net.ErrClosed
+	if fresh != nil {
+		c.current, c.live[fresh] = fresh, true
 	}
-	if c.current == nil {
-		s, err := c.connect()
-		if err != nil {
-			return nil, err
+	switch {
+	case c.ended:
+		if fresh != nil {
+			c.endLocked(fresh)
 		}
-		c.current, c.live[s] = s, true
+		return nil, net.ErrClosed
+	case c.current == nil:
+		return nil, nil
 	}
 	c.current.users++
 	return c.current, nil
 }
 
-func (c *cluster) connect() (*session, error) {
+func (c *cluster) connect(ctx context.Context) (*session, error) {
 	s := &session{}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, s.cut)
+	defer stop()
 	o := c.client
 	if err := c.login.refresh(&o); err != nil {
 		return nil, err
 	}
-	timeout := min(c.timeout, noTimeout)
-	dial := dialNamenode(timeout)
-	o.NamenodeDialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(ctx, network, addr)
+	dial := dialNamenode(c.timeout)
+	o.NamenodeDialFunc = func(_ context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(s.ctx, network, addr)
 		if err == nil {
 			s.mu.Lock()
 			s.conns = append(s.conns[max(0, len(s.conns)-len(o.Addresses)):], conn)
@@ -138,6 +164,7 @@ func (c *cluster) connect() (*session, error) {
 	}
 	client, err := hdfs.NewClient(o)
 	if err != nil {
+		s.cut()
 		return nil, err
 	}
 	s.client = client
@@ -178,8 +205,9 @@ func (c *cluster) endLocked(s *session) {
 	})
 }
 
-// cut closes the connections, so that calls under way end.
+// cut closes the connections for good, so that calls under way end.
 func (s *session) cut() {
+	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, c := range s.conns {
@@ -205,13 +233,14 @@ const callPause = 500 * time.Millisecond
 // call runs one call, or several that may be repeated. Where there are several namenodes it waits for one that is active,
 // as long as a call may take; else it tries once more, as an idle connection may have been closed by the other side.
 func (c *cluster) call(ctx context.Context, verb, name string, f func(*hdfs.Client) error) error {
+	hard := ctx // a session is cut only when the agent must stop now: a file may need it longer than this call
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var err error
 	for try := 0; ; try++ {
 		var s *session
-		if s, err = c.acquire(); err == nil {
-			stop := context.AfterFunc(ctx, s.cut)
+		if s, err = c.acquire(ctx); err == nil {
+			stop := context.AfterFunc(hard, s.cut)
 			err = f(s.client)
 			stop()
 			c.release(s, connectionLost(err))

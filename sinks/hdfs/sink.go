@@ -30,6 +30,7 @@ type Sink struct {
 	counters metric.SinkCounters
 	confined *metric.Counter
 	box      *deadletter.Box
+	connect  func(root string, o hadoop.Options) (hadoop.FS, error)
 
 	// From Open to Close.
 	fs      hadoop.FS
@@ -58,7 +59,9 @@ var (
 )
 
 // New returns an hdfs sink.
-func New(env registry.Env, s Settings) (sinks.Sink, error) {
+func New(env registry.Env, s Settings) (sinks.Sink, error) { return newSink(env, s, hadoop.Open) }
+
+func newSink(env registry.Env, s Settings, connect func(string, hadoop.Options) (hadoop.FS, error)) (*Sink, error) {
 	format, suffix, err := s.format(env)
 	if err != nil {
 		return nil, err
@@ -67,9 +70,9 @@ func New(env registry.Env, s Settings) (sinks.Sink, error) {
 		suffix = s.FileSuffix
 	}
 	return &Sink{
-		env: env, log: env.Log, settings: s, format: format, suffix: suffix,
+		env: env, log: env.Log, settings: s, format: format, suffix: suffix, connect: connect,
 		counters: metric.NewSink(env.Metrics),
-		confined: env.Metrics.Counter("", "flume_sink_confined_events_total", "Events whose header values were changed so that they could not lead a file out of its directory."),
+		confined: env.Metrics.Counter("", "flume_sink_confined_names_total", "Paths and file names, one of each an event, in which a header value was changed so that it leads nowhere else."),
 		box:      deadletter.NewBox(s.OnError, env, vfs.OS{}),
 		buckets:  map[place]*bucket{},
 	}, nil
@@ -91,7 +94,7 @@ func (s *Sink) Open(ctx context.Context) error {
 	if s.path, s.prefix, err = s.settings.templates(root, rest); err != nil {
 		return err
 	}
-	on, err := hadoop.Open(root, hadoop.Options{
+	on, err := s.connect(root, hadoop.Options{
 		CallTimeout: s.settings.CallTimeout, Durability: s.settings.durability(s.env.Durable), Conf: site,
 		User: s.settings.ProxyUser, Principal: s.settings.KerberosPrincipal, Keytab: s.settings.KerberosKeytab,
 	})
@@ -318,7 +321,7 @@ func (s *Sink) noteConfined(now time.Time) {
 	s.confined.Add(n)
 	s.unlogged += n
 	if now.Sub(s.lastLog) >= time.Minute {
-		s.log.Warn("Header values were changed that would have led files out of their directory, or are no file names", "events", s.unlogged)
+		s.log.Warn("Header values were changed that would have led files out of their directory, or are no file names", "names", s.unlogged)
 		s.lastLog, s.unlogged = now, 0
 	}
 }
