@@ -74,7 +74,9 @@ func (r *results) send(t *testing.T, p *Producer, i int, topic string, values ..
 		if k, _, ok := cutKey(v); ok {
 			m.Key = []byte(k)
 		}
-		tx.Add(m)
+		if err := tx.Add(m); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r.wg.Add(1)
 	if err := p.Send(t.Context(), tx, func(err error) {

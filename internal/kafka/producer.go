@@ -220,7 +220,7 @@ func (p *Producer) NewTransaction(n int) *Transaction {
 	select {
 	case t = <-p.free:
 	default:
-		t = &Transaction{ignoreKeys: p.cfg.IgnoreKeys}
+		t = &Transaction{ignoreKeys: p.cfg.IgnoreKeys, max: p.cfg.MaxRecord}
 	}
 	t.reset(n)
 	return t

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -34,6 +35,7 @@ type Transaction struct {
 	Events []event.Event
 
 	ignoreKeys bool
+	max        int             // bytes of a record
 	records    []sarama.Record // one slab; its capacity is set before the first record
 	source     []int32         // by record: index in Events
 	headers    []sarama.RecordHeader
@@ -92,7 +94,7 @@ func (t *Transaction) reset(n int) {
 		t.records = make([]sarama.Record, 0, n)
 	}
 	*t = Transaction{records: t.records[:0], source: t.source[:0], headers: t.headers[:0], heads: t.heads[:0], arena: t.arena[:0],
-		topics: t.topics[:0], ignoreKeys: t.ignoreKeys}
+		topics: t.topics[:0], ignoreKeys: t.ignoreKeys, max: t.max}
 }
 
 // Bytes returns n bytes that stay the transaction's until it is done, for a key or a value.
@@ -118,10 +120,23 @@ func (t *Transaction) Header(key, value []byte) {
 	t.heads = append(t.heads, &t.headers[len(t.headers)-1])
 }
 
-// Add appends a record with the headers that were set since the last one.
-func (t *Transaction) Add(m Message) {
-	t.records = append(t.records, sarama.Record{Key: m.Key, Value: m.Value, Headers: t.heads[t.next:len(t.heads):len(t.heads)]})
+// Add appends a record with the headers that were set since the last one. It returns a *RecordError, and leaves the record
+// out, if no broker would take it.
+func (t *Transaction) Add(m Message) error {
+	rec := sarama.Record{Key: m.Key, Value: m.Value, Headers: t.heads[t.next:len(t.heads):len(t.heads)]}
 	t.next = len(t.heads)
+	size := recordSize(&rec)
+	switch {
+	case size > t.max:
+		return &RecordError{Topic: m.Topic.Name(), Partition: m.Partition,
+			Err: fmt.Errorf("the record has %d bytes, max.request.size is %d", size, t.max)}
+	case m.Partition >= m.Topic.Partitions():
+		return &RecordError{Topic: m.Topic.Name(), Partition: m.Partition,
+			Err: fmt.Errorf("the topic has %d partitions", m.Topic.Partitions())}
+	case m.Time.UnixMilli() < 0:
+		m.Time = time.UnixMilli(0)
+	}
+	t.records = append(t.records, rec)
 	r := &t.records[len(t.records)-1]
 	// The time since 1970 until the batch is sealed, which has its own first time.
 	r.TimestampDelta = time.Duration(m.Time.UnixMilli()) * time.Millisecond
@@ -132,8 +147,9 @@ func (t *Transaction) Add(m Message) {
 	}
 	s := t.share(m.Topic.info, partition)
 	s.records = append(s.records, r)
-	t.bytes += int64(recordSize(r))
+	t.bytes += int64(size)
 	t.left++
+	return nil
 }
 
 // Len returns the number of records.
