@@ -148,6 +148,9 @@ func (c *Channel) lockDirs() error {
 			return err
 		}
 		c.locks = append(c.locks, l)
+		if err := c.syncNames(dir); err != nil {
+			return err
+		}
 	}
 	for _, dir := range data {
 		sp, err := c.fs.Space(dir)
@@ -158,6 +161,19 @@ func (c *Channel) lockDirs() error {
 	}
 	for _, dir := range ckpt {
 		c.slots = append(c.slots, &slot{dir: dir, n: 0}, &slot{dir: dir, n: 1})
+	}
+	return nil
+}
+
+// syncNames makes the directory and what is in it durable: names that a process saw before it was killed need not be.
+func (c *Channel) syncNames(dir string) error {
+	if err := c.fs.SyncDir(dir); err != nil {
+		return err
+	}
+	for up := filepath.Dir(dir); up != dir; up, dir = filepath.Dir(up), up {
+		if c.fs.SyncDir(up) != nil {
+			break // not ours to read, so not made by us
+		}
 	}
 	return nil
 }

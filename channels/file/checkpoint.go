@@ -160,6 +160,7 @@ type slot struct {
 	dir  string
 	n    int
 	gen  uint64 // of what is known to be in it; 0: nothing
+	raw  []byte // what read found; until confirm
 	file vfs.File
 }
 
@@ -180,8 +181,18 @@ func (s *slot) read(fsys vfs.FS) (*checkpoint, error) {
 	} else if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.name(), err)
 	}
-	s.gen = k.gen
+	s.gen, s.raw = k.gen, b
 	return k, nil
+}
+
+// confirm writes what was read once more: a process that was killed may have left it in the page cache only.
+func (s *slot) confirm(fsys vfs.FS) error {
+	if err := s.ready(fsys); err != nil || s.raw == nil {
+		return err
+	}
+	raw := s.raw
+	s.raw = nil
+	return s.write(fsys, raw)
 }
 
 func (s *slot) write(fsys vfs.FS, b []byte) error {

@@ -109,39 +109,44 @@ func (r *frameReader) find(off, limit int64) (int64, bool, error) {
 	return 0, false, nil
 }
 
-// nextHeads reads the lane's next frame that has events to deliver; it leaves heads empty where there is none.
+// nextHeads reads the lane's next frame that has events to deliver; it leaves heads empty where there is none. The cursor
+// moves when the events are in heads and not before: a checkpoint in between must not pass them over.
 func (c *Channel) nextHeads(l *lane) error {
 	for {
 		c.mu.Lock()
 		seg, off, limit := c.seekLocked(l)
 		var b block
-		if seg == nil && len(l.cache) > 0 {
+		if seg == nil {
+			if len(l.cache) == 0 {
+				c.mu.Unlock()
+				return nil
+			}
 			b = l.cache[0]
-			l.cache[0] = block{}
-			l.cache = l.cache[1:]
-			c.cached -= b.memory()
-			l.cur = b.end
 		}
 		c.mu.Unlock()
 		var err error
 		if seg != nil {
 			b, err = c.readBlock(l, seg, off, limit)
 		}
+		var events []event.Event
+		if err == nil && b.typ == framePut {
+			if events, err = decodeEvents(b.payload, int(b.count)); err != nil {
+				err = fmt.Errorf("frame at %d:%d: %w", b.at.seg, b.at.off, err)
+			}
+		}
 		if err != nil {
 			return err
 		}
-		if b.typ == 0 && seg == nil {
-			return nil
-		}
-		if b.typ != framePut {
-			continue
-		}
-		events, err := decodeEvents(b.payload, int(b.count))
-		if err != nil {
-			return fmt.Errorf("frame at %d:%d: %w", b.at.seg, b.at.off, err)
-		}
 		c.mu.Lock()
-		c.queueLocked(l, &b, events)
+		l.cur = b.end
+		if len(l.cache) > 0 && l.cache[0].at == b.at {
+			l.cache[0] = block{}
+			l.cache = l.cache[1:]
+			c.cached -= b.memory()
+		}
+		if events != nil {
+			c.queueLocked(l, &b, events)
+		}
 		some := len(l.heads) > 0
 		c.mu.Unlock()
 		if some {
@@ -182,6 +187,7 @@ func (c *Channel) seekLocked(l *lane) (*segment, int64, int64) {
 				break
 			}
 			l.cur = pos{l.segs[i+1].id, pageSize}
+			c.changed = true
 			continue
 		}
 		limit := s.end
@@ -193,7 +199,7 @@ func (c *Channel) seekLocked(l *lane) (*segment, int64, int64) {
 	return nil, 0, 0
 }
 
-// readBlock reads the frame at off and moves the cursor behind it. Where the bytes are damaged, it goes on at the next
+// readBlock reads the frame at off. Where the bytes are damaged, it goes on at the next
 // frame, or fails, as onCorruption says.
 func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, error) {
 	if l.reader.file != seg.file || l.reader.seg != seg.id {
@@ -213,15 +219,11 @@ func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, err
 	if errors.Is(err, errBad) {
 		if next, err = c.skipDamage(seg, &l.reader, off, limit); err == nil {
 			h = header{typ: frameLink} // nothing to deliver
-			defer c.watchLoss(l)
+			c.watchLoss()
 		}
 	}
 	if err != nil {
 		return block{}, err
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	at := pos{seg.id, off}
-	l.cur = pos{seg.id, next}
-	return block{at, l.cur, h, payload}, nil
+	return block{pos{seg.id, off}, pos{seg.id, next}, h, payload}, nil
 }

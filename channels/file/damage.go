@@ -91,7 +91,7 @@ func (c *Channel) writeNew(name string, b []byte) error {
 }
 
 // watchLoss has the numbers that are missing now found by sweepLocked.
-func (c *Channel) watchLoss(*lane) {
+func (c *Channel) watchLoss() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.lost = lossWatch{on: true, upTo: c.next}

@@ -59,7 +59,7 @@ func (c *Channel) housekeep(due bool) {
 	starved := c.starved
 	c.starved = false
 	times := 0
-	if due && c.changed || sealed || c.logged >= checkpointBytes {
+	if due && (c.changed || len(c.dropped) > 0) || sealed || c.logged >= checkpointBytes {
 		times = 1
 	}
 	if starved {

@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"goflume/event"
 	"goflume/internal/safe"
 )
 
@@ -355,7 +356,7 @@ func (c *Channel) finish(group []*commit, err error) {
 		wakeLocked(group[i : i+1])
 	}
 	c.changed = true
-	if !isFullDisk(err) {
+	if !isFullDisk(err) && !errors.Is(err, event.ErrFull) {
 		c.sick = err
 	}
 }

@@ -30,6 +30,9 @@ func (c *Channel) recover(ctx context.Context) error {
 	if err := c.sameChannel(k, files); err != nil {
 		return err
 	}
+	if err := c.confirmSlots(); err != nil {
+		return err
+	}
 	n := lanesPerDir * len(c.dirs)
 	for i := range n {
 		c.lanes = append(c.lanes, &lane{id: i, home: c.dirs[i/lanesPerDir]})
@@ -164,6 +167,22 @@ func (c *Channel) chooseCheckpoint(files []*segment) (*checkpoint, error) {
 		return nil, fmt.Errorf("segment %d with events %d to %d is in none of the dataDirs: is a disk missing? `agent channel repair` gives the events up", s.id, s.first, s.last-1)
 	}
 	return best, nil
+}
+
+// confirmSlots makes the checkpoint files, while there is room, and what was read from the newest of each directory
+// durable. The older one was, before the newer was begun.
+func (c *Channel) confirmSlots() error {
+	for i := 0; i < len(c.slots); i += 2 {
+		a, b := c.slots[i], c.slots[i+1]
+		if a.gen > b.gen {
+			a, b = b, a
+		}
+		a.raw = nil
+		if err := errors.Join(a.ready(c.fs), b.confirm(c.fs)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // sameChannel checks that all the files belong together.

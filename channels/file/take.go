@@ -113,12 +113,9 @@ func (c *Channel) collect(maxEvents int, maxBytes int64) (*Tx, error) {
 				err = nil // said again by the next Take
 			}
 		}
-		if !more && len(tx.pieces) > 0 {
-			if err == nil {
-				c.open[tx] = struct{}{}
-			} else {
-				c.giveBackLocked(tx)
-			}
+		if err != nil && len(tx.pieces) > 0 {
+			delete(c.open, tx)
+			c.giveBackLocked(tx)
 		}
 		c.mu.Unlock()
 		if err != nil {
@@ -147,7 +144,7 @@ func (c *Channel) fillHeads() error {
 // takeLocked moves events into tx, oldest first, until it is full or a lane has to be read again (true).
 func (c *Channel) takeLocked(tx *Tx, maxEvents int, maxBytes int64) bool {
 	if tx.events == nil {
-		tx.events = c.room0(maxEvents)
+		tx.events = make([]event.Event, 0, min(maxEvents, max(c.size-c.held, 0)))
 	}
 	for len(tx.events) < maxEvents && (tx.bytes < maxBytes || len(tx.events) == 0) {
 		var from *piece
@@ -164,10 +161,11 @@ func (c *Channel) takeLocked(tx *Tx, maxEvents int, maxBytes int64) bool {
 			return false
 		}
 		n := tx.take(from, maxEvents, maxBytes)
-		c.held += n
 		if n == 0 {
 			return false
 		}
+		c.held += n
+		c.open[tx] = struct{}{}
 		if len(from.events) > 0 {
 			continue
 		}
@@ -180,11 +178,6 @@ func (c *Channel) takeLocked(tx *Tx, maxEvents int, maxBytes int64) bool {
 		}
 	}
 	return false
-}
-
-// room0 returns an empty slice for the events of a transaction, no larger than it can get now.
-func (c *Channel) room0(maxEvents int) []event.Event {
-	return make([]event.Event, 0, min(maxEvents, max(c.size-c.held, 0)))
 }
 
 // unreadLocked tells whether the lane has published frames that were not read.

@@ -1,0 +1,12 @@
+//go:build long
+
+package file
+
+// How much of the tortures `make test-long` does.
+const (
+	crashScripts  = 200
+	randomCrashes = 20000
+	tearStep      = 1
+	flipStep      = 1
+	errorScripts  = 100
+)

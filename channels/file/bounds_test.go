@@ -1,0 +1,12 @@
+//go:build !long
+
+package file
+
+// How much of the tortures the ordinary tests do.
+const (
+	crashScripts  = 2
+	randomCrashes = 60
+	tearStep      = 23
+	flipStep      = 61
+	errorScripts  = 2
+)
