@@ -61,7 +61,6 @@ type Channel struct {
 	logged   int64      // bytes written since the last checkpoint
 	changed  bool       // since the last checkpoint
 	dropped  []*segment // waiting until no checkpoint knows them
-	starved  bool       // a put found no segment: files that can be freed are to be freed now
 	sick     error      // of the last write; nil: healthy
 }
 

@@ -316,10 +316,7 @@ func TestFullDiskRefusesPutsAndDrainsToEmpty(t *testing.T) {
 		_ = c.Close()
 		c = mustOpen(t, crashed, s)
 		wantRun(t, drain(t, c), 0, 0)
-		_ = c.Put(t.Context(), numbered(0, 10)) // which finds out that files can be used again
-		c.housekeep(false)
-		check(t, crashed.Remove("/ch/other"))
-		mustPut(t, c, numbered(10, 10))
+		mustPut(t, c, numbered(0, 10)) // on the full disk still: the log's own files are used again
 		mustClose(t, c)
 	}
 }

@@ -56,20 +56,11 @@ func (c *Channel) kickKeeper() {
 func (c *Channel) housekeep(due bool) {
 	sealed := c.sealAll()
 	c.mu.Lock()
-	starved := c.starved
-	c.starved = false
-	times := 0
-	if due && (c.changed || len(c.dropped) > 0) || sealed || c.logged >= checkpointBytes {
-		times = 1
-	}
-	if starved {
-		times = 2 // a file is free when neither checkpoint knows it
-	}
+	checkpoint := due && (c.changed || len(c.dropped) > 0) || sealed || c.logged >= checkpointBytes
 	c.mu.Unlock()
-	for range times {
+	if checkpoint {
 		if err := c.checkpoint(nil, false); err != nil {
 			c.env.Log.Warn("The checkpoint failed; nothing is lost, a restart would take longer", "err", err)
-			break
 		}
 	}
 	c.prepareSpares()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -188,7 +189,11 @@ func (c *Channel) writeGroup(l *lane, group []*commit) {
 	}
 	for len(group) > 0 {
 		if !l.fits(group[0].size) && !(l.active != nil && l.link != nil) {
-			if err := c.roll(l, nil); err != nil {
+			err := c.roll(l, nil)
+			if isFullDisk(err) && c.reclaim() {
+				err = c.roll(l, nil)
+			}
+			if err != nil {
 				c.noRoom(l, group, err)
 				return
 			}
@@ -421,20 +426,32 @@ func (c *Channel) roll(l *lane, avoid *dataDir) error {
 // takeSegment returns a segment for the lane: its directory's spare, a new one, or one of another directory.
 func (c *Channel) takeSegment(l *lane, avoid *dataDir) (*segment, error) {
 	var last error
-	dirs := append([]*dataDir{l.home}, c.dirs...)
-	for _, late := range []bool{false, true} {
-		for i, d := range dirs {
-			if d == l.home && i > 0 || (d == avoid || d.failed && i > 0) != late {
-				continue
-			}
-			seg, err := c.segmentFrom(d, l)
-			if err == nil {
-				return seg, nil
-			}
-			last = err
+	for _, d := range c.preferred(l, avoid) {
+		seg, err := c.segmentFrom(d, l)
+		if err == nil {
+			return seg, nil
 		}
+		last = err
 	}
 	return nil, last
+}
+
+// preferred returns the directories in the order in which the lane wants to write to them: its own, the others, and
+// those that went wrong.
+func (c *Channel) preferred(l *lane, avoid *dataDir) []*dataDir {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var first, late []*dataDir
+	for _, d := range append([]*dataDir{l.home}, c.dirs...) {
+		switch {
+		case slices.Contains(first, d) || slices.Contains(late, d):
+		case d == avoid || d.failed && d != l.home:
+			late = append(late, d)
+		default:
+			first = append(first, d)
+		}
+	}
+	return append(first, late...)
 }
 
 func (c *Channel) segmentFrom(d *dataDir, l *lane) (*segment, error) {
@@ -475,6 +492,22 @@ func (c *Channel) affordable(d *dataDir) (int64, error) {
 	return want, nil
 }
 
+// reclaim frees the files that hold nothing any more, now and not at the next checkpoint; it tells whether it is worth
+// trying again. A file is free when neither checkpoint knows it.
+func (c *Channel) reclaim() bool {
+	done := false
+	for range 2 {
+		c.mu.Lock()
+		hope := c.changed || len(c.dropped) > 0
+		c.mu.Unlock()
+		if !hope || c.checkpoint(nil, false) != nil {
+			break
+		}
+		done = true
+	}
+	return done
+}
+
 // noRoom ends a group for which there is no segment: small commits may still fit into the active one, acknowledgements
 // are made durable by a checkpoint, which overwrites a file that is there, and events are refused.
 func (c *Channel) noRoom(l *lane, group []*commit, why error) {
@@ -498,10 +531,6 @@ func (c *Channel) noRoom(l *lane, group []*commit, why error) {
 		}
 	}
 	if len(puts) > 0 {
-		c.mu.Lock()
-		c.starved = true
-		c.mu.Unlock()
-		c.kickKeeper()
 		err := fmt.Errorf("write to channel %s: %w", c.env.Name, why)
 		if isFullDisk(why) {
 			c.mu.Lock()
