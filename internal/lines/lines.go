@@ -12,7 +12,7 @@ import (
 // half the size: an idle connection keeps little memory alive, a busy one allocates once per thousand lines.
 const (
 	minChunk  = 4 << 10
-	maxChunk  = 256 << 10
+	maxChunk  = 128 << 10
 	fewReads  = 4
 	manyReads = 64
 )

@@ -1,0 +1,207 @@
+package bench
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"goflume/agent/flow"
+	"goflume/event"
+	"goflume/internal/charset"
+	"goflume/internal/metric"
+	"goflume/internal/registry"
+	"goflume/sinks"
+	"goflume/sinks/fileroll"
+	"goflume/sinks/serializer"
+	"goflume/sources/netcat"
+)
+
+const (
+	lineBytes = 212
+	lineCount = 2_000_000
+)
+
+// BenchmarkTCPLines sends lines over one connection into a file: netcat, memory channel and file_roll against a program
+// that does nothing but copy lines. Default means the batch sizes and capacities that Flume has where nothing is set.
+func BenchmarkTCPLines(b *testing.B) {
+	for _, c := range []struct {
+		name            string
+		acks            bool
+		capacity, batch int
+		floor           float64
+	}{
+		{"acks=off/tuned", false, 100_000, 1000, 0.85},
+		{"acks=on/tuned", true, 100_000, 1000, 0.85},
+		{"acks=off/default", false, 100, 100, 0},
+		{"acks=on/default", true, 100, 100, 0},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			for range b.N {
+				our, their := pairs(7,
+					func() time.Duration { return agentCopies(b, c.acks, c.capacity, c.batch) },
+					func() time.Duration { return copierCopies(b, c.acks) })
+				report(b, lineCount, our, their, c.floor)
+			}
+		})
+	}
+}
+
+// feed sends the lines and returns when the other side has answered all and closed, or closed.
+func feed(b *testing.B, addr string, acks bool) {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		b.Error(err)
+		return
+	}
+	defer conn.Close()
+	var answers sync.WaitGroup
+	answers.Go(func() {
+		n, _ := io.Copy(io.Discard, conn)
+		if acks && n != int64(len("OK\n"))*lineCount {
+			b.Errorf("%d bytes of answers, want %d", n, len("OK\n")*lineCount)
+		}
+	})
+	const perWrite = 1000
+	block := bytes.Repeat([]byte(strings.Repeat("x", lineBytes-1)+"\n"), perWrite)
+	for range lineCount / perWrite {
+		if _, err := conn.Write(block); err != nil {
+			b.Error(err)
+			return
+		}
+	}
+	conn.(*net.TCPConn).CloseWrite()
+	answers.Wait()
+}
+
+func copierCopies(b *testing.B, acks bool) time.Duration {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	name := filepath.Join(b.TempDir(), "out")
+	defer os.Remove(name)
+	var feeder sync.WaitGroup
+	began := time.Now()
+	feeder.Go(func() { feed(b, l.Addr().String(), acks) })
+	conn, err := l.Accept()
+	if err == nil {
+		err = copyLines(conn, name, acks)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	took := time.Since(began)
+	feeder.Wait()
+	return took
+}
+
+// copyLines is the bare copier. It answers a read's worth of lines at once, when they are written.
+func copyLines(conn net.Conn, name string, acks bool) error {
+	defer conn.Close()
+	f, err := os.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in, out, answers := bufio.NewReaderSize(conn, 256<<10), bufio.NewWriterSize(f, 256<<10), bufio.NewWriterSize(conn, 64<<10)
+	for {
+		line, err := in.ReadSlice('\n')
+		if err == io.EOF {
+			return out.Flush()
+		}
+		if err != nil {
+			return err
+		}
+		out.Write(line)
+		if acks {
+			answers.WriteString("OK\n")
+		}
+		if acks && in.Buffered() == 0 {
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			answers.Flush()
+		}
+	}
+}
+
+// counting tells when the sink has written all lines.
+type counting struct {
+	sinks.Sink
+	left int
+	done chan struct{}
+}
+
+func (c *counting) Write(ctx context.Context, events []event.Event) error {
+	err := c.Sink.Write(ctx, events)
+	if c.left -= len(events); err == nil && c.left == 0 {
+		close(c.done)
+	}
+	return err
+}
+
+func agentCopies(b *testing.B, acks bool, capacity, batch int) time.Duration {
+	log := slog.New(slog.DiscardHandler)
+	dir := b.TempDir()
+	defer os.RemoveAll(dir)
+	addr := make(chan string, 1)
+	env := func(kind metric.Kind, name, typ string) registry.Env {
+		return registry.Env{Name: name, Log: log, Metrics: metric.NewSet(kind, "a1", name, typ),
+			Listen: func(ctx context.Context, network, at string) (net.Listener, error) {
+				l, err := new(net.ListenConfig).Listen(ctx, network, at)
+				if err == nil {
+					addr <- l.Addr().String()
+				}
+				return l, err
+			}}
+	}
+	channel := flow.ChannelRef{Name: "c1", Channel: openMemory(b, capacity, batch),
+		Metrics: metric.NewChannel(metric.NewSet(metric.Channel, "a1", "c1", "memory"))}
+
+	sinkEnv := env(metric.Sink, "k1", "file_roll")
+	roll, err := fileroll.New(sinkEnv, fileroll.Settings{Directory: dir, BatchSize: batch,
+		Serializer: serializer.Registry.Default("TEXT"), PathManager: "DEFAULT", Sync: "none"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	count := &counting{roll, lineCount, make(chan struct{})}
+	sink := flow.NewSink("k1", count, sinkEnv.Metrics, log)
+	outlet := flow.NewOutlet("k1", log)
+	outlet.Rewire(&flow.OutletWiring{Sinks: []flow.SinkLink{{Sink: sink, Channel: channel}}})
+
+	sourceEnv := env(metric.Source, "r1", "netcat")
+	source, err := netcat.New(sourceEnv, netcat.Settings{Bind: "127.0.0.1", AckEveryEvent: acks, MaxLineLength: 512, Encoding: charset.UTF8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	inlet := flow.NewInlet("r1", sourceEnv.Metrics, log)
+	inlet.Rewire(&flow.InletWiring{Channels: []flow.ChannelRef{channel}})
+
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { outlet.Run(ctx, ctx) })
+	running.Go(func() { source.Run(ctx, inlet) })
+	began := time.Now()
+	running.Go(func() { feed(b, <-addr, acks) })
+	select {
+	case <-count.done:
+	case <-time.After(time.Minute):
+		b.Error(fmt.Errorf("%d lines missing after a minute", count.left))
+	}
+	took := time.Since(began)
+	stop()
+	running.Wait()
+	sink.Close(context.Background())
+	return took
+}

@@ -1,0 +1,74 @@
+package bench
+
+import (
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// gcPercent is the agent's own.
+const gcPercent = 400
+
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(gcPercent)
+	m.Run()
+}
+
+// cost is what one run took.
+type cost struct{ wall, cpu time.Duration }
+
+// pairs runs both n times in turns and returns the median costs.
+func pairs(n int, ours, theirs func() time.Duration) (our, their cost) {
+	var a, b []cost
+	for range n {
+		a = append(a, run(ours))
+		b = append(b, run(theirs))
+	}
+	return median(a), median(b)
+}
+
+func run(f func() time.Duration) cost {
+	runtime.GC()
+	before := cpuTime()
+	wall := f()
+	return cost{wall, cpuTime() - before}
+}
+
+// cpuTime is what the process has used so far, the kernel's work for it included.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		panic(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func median(cs []cost) cost {
+	by := func(of func(cost) time.Duration) time.Duration {
+		ds := make([]time.Duration, len(cs))
+		for i, c := range cs {
+			ds[i] = of(c)
+		}
+		slices.Sort(ds)
+		return ds[len(ds)/2]
+	}
+	return cost{by(func(c cost) time.Duration { return c.wall }), by(func(c cost) time.Duration { return c.cpu })}
+}
+
+// report shows the speeds in units per second, the processor time per unit, and fails below the floor of the speeds' ratio.
+func report(b *testing.B, units int, ours, theirs cost, floor float64) {
+	b.Helper()
+	ratio := theirs.wall.Seconds() / ours.wall.Seconds()
+	b.ReportMetric(float64(units)/ours.wall.Seconds(), "ours/s")
+	b.ReportMetric(float64(units)/theirs.wall.Seconds(), "theirs/s")
+	b.ReportMetric(ratio, "ratio")
+	b.ReportMetric(float64(ours.cpu.Nanoseconds())/float64(units), "ours-cpu-ns")
+	b.ReportMetric(float64(theirs.cpu.Nanoseconds())/float64(units), "theirs-cpu-ns")
+	b.ReportMetric(0, "ns/op")
+	if ratio < floor {
+		b.Errorf("ratio %.2f, floor %.2f (ours %v, theirs %v)", ratio, floor, ours, theirs)
+	}
+}
