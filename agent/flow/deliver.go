@@ -54,6 +54,8 @@ func (r *run) pick(w *outletWiring, now time.Time, stopping bool) (i int, wait t
 // unready says why the sink cannot write now: it is worth a wait, or it fails its group. A sink alone is waited for.
 func (l *outLink) unready(now time.Time, alone bool) (wait bool, err error) {
 	switch {
+	case l.stuck.Load():
+		err = errStuck
 	case l.paused.Load():
 		err = errPaused
 	case l.open && l.job == nil && !l.renew:
@@ -104,7 +106,9 @@ func (r *run) write(ctx context.Context, w *outletWiring, i int) {
 	l.count.DrainAttempt.Add(n)
 	began := time.Now()
 	r.at.Store(l.Sink)
+	l.since.Store(began.UnixNano())
 	err := safe.Call(func() error { return l.sink.Write(r.hard, events) })
+	l.since.Store(0)
 	l.count.Delivery.Observe(time.Since(began).Seconds())
 	if err == nil {
 		if err := l.commit(tx, n); err != nil {
@@ -212,5 +216,5 @@ func (r *run) failed(w *outletWiring, i, n int, err error) {
 		wait = r.after.Next()
 		r.until = now.Add(wait)
 	}
-	l.note("Delivery failed, the batch will be retried", err, "events", n, "wait", wait)
+	l.hurt("Delivery failed, the batch will be retried", err, "events", n, "wait", wait)
 }

@@ -205,6 +205,9 @@ func (e *epoch) finish(w *outletWiring, i int) {
 		ctx := r.bell.ready()
 		now := time.Now()
 		r.bell.arm(now, r.tend(w, now, r.stop.Err() != nil))
+		if r.hard.Err() != nil {
+			e.abort()
+		}
 		select {
 		case <-e.ended:
 			ended = true
@@ -232,7 +235,7 @@ func (e *epoch) abort() {
 	e.cancel()
 	e.l.await()
 	if err := safe.Call(func() error { e.l.pipe.Abort(); return nil }); err != nil {
-		e.l.note("Ending what was in flight failed", err)
+		e.l.hurt("Ending what was in flight failed", err)
 	}
 	e.aborted.Store(true)
 	select {

@@ -192,7 +192,7 @@ func (l *link) put(ctx context.Context, events []event.Event) error {
 }
 
 // Limits implements sources.Output. Where the selector does not say which channels are required, all of them count.
-func (in *Inlet) Limits() (max, room int) {
+func (in *Inlet) Limits() (most, room int) {
 	h := in.wired.enter()
 	defer h.leave()
 	room = -1
@@ -208,23 +208,20 @@ func (in *Inlet) Limits() (max, room int) {
 			continue
 		}
 		s := l.Channel.Stats()
-		if s.MaxTx > 0 && (max == 0 || s.MaxTx < max) {
-			max = s.MaxTx
+		if s.MaxTx > 0 && (most == 0 || s.MaxTx < most) {
+			most = s.MaxTx
 		}
 		if s.Capacity > 0 && s.Size >= 0 {
-			if free := s.Capacity - s.Size - s.Held; room < 0 || free < room {
+			if free := max(s.Capacity-s.Size-s.Held, 0); room < 0 || free < room {
 				room = free
-			}
-			if room < 0 {
-				room = 0
 			}
 		}
 	}
-	return max, room
+	return most, room
 }
 
-// Small reads are batches of no more than this, in bytes: they are copied if they pin much. Larger ones that go on whole
-// are trusted to share their chunk with their neighbours.
+// smallRead is the size in bytes up to which also a whole batch is copied that pins much: a large read that is sent whole
+// shares its chunk with its neighbours, which live as long.
 const smallRead = 4 << 10
 
 // tighten moves the bodies into a chunk of their own where they are less than a quarter of what they keep alive. whole

@@ -109,6 +109,7 @@ func TestFailedWriteIsRolledBackAndRetriedWithBackoff(t *testing.T) {
 		k := newSink("k1", s)
 		r := start(t, one(k, c))
 		time.Sleep(20500 * time.Millisecond)
+		synctest.Wait()
 		if st := k.Status(); st.State != Backoff || !errors.Is(st.Err, down) || st.Errors != 7 {
 			t.Errorf("status %+v, want BACKOFF after 7 failures", st)
 		}
@@ -116,6 +117,7 @@ func TestFailedWriteIsRolledBackAndRetriedWithBackoff(t *testing.T) {
 			t.Errorf("%d events retried, want 21", got)
 		}
 		time.Sleep(5 * time.Second)
+		synctest.Wait()
 		var want []time.Duration
 		for _, s := range []int{0, 1, 3, 6, 10, 15, 20, 25} {
 			want = append(want, time.Duration(s)*time.Second)

@@ -44,6 +44,7 @@ type Sink struct {
 	paused  atomic.Bool
 	restart atomic.Bool
 	stuck   atomic.Bool          // given up in a call that did not return
+	since   atomic.Int64         // Unix nanoseconds of the start of the Write that runs, 0: none
 	bell    atomic.Pointer[bell] // of the outlet it is wired to
 
 	// Of the outlet's goroutine, and after it of Close.
@@ -82,7 +83,13 @@ func NewSink(name string, s sinks.Sink, m *metric.Set, log *slog.Logger) *Sink {
 func (k *Sink) Name() string { return k.name }
 
 // Status returns how the sink fares.
-func (k *Sink) Status() Status { return k.health.get() }
+func (k *Sink) Status() Status {
+	s := k.health.get()
+	if n := k.since.Load(); n != 0 {
+		s.Writing = time.Unix(0, n)
+	}
+	return s
+}
 
 // Pause has the sink write no more from the next batch on; its channel fills. It goes on being ticked.
 func (k *Sink) Pause() {
@@ -213,7 +220,7 @@ func (k *Sink) await() {
 // tend does what is due: close for a restart, open, tick. It returns when to come back.
 func (k *Sink) tend(ctx context.Context, now time.Time) (due time.Time) {
 	due = now.Add(never)
-	if !k.collect() {
+	if k.stuck.Load() || !k.collect() {
 		return due
 	}
 	if !k.flying && k.restart.CompareAndSwap(true, false) && k.opened {
@@ -245,7 +252,7 @@ func (k *Sink) tend(ctx context.Context, now time.Time) (due time.Time) {
 func (k *Sink) closed(err error) {
 	k.renew, k.open, k.opened, k.tickAt = false, false, false, time.Time{}
 	if err != nil {
-		k.note("Closing for a restart failed, the sink is opened again", err)
+		k.hurt("Closing for a restart failed, the sink is opened again", err)
 	}
 }
 
@@ -255,7 +262,7 @@ func (k *Sink) openEnded(err error) {
 	if err != nil {
 		wait := k.openTry.Next()
 		k.openAt = now.Add(wait)
-		k.note("Opening failed and will be tried again", err, "wait", wait)
+		k.hurt("Opening failed and will be tried again", err, "wait", wait)
 		return
 	}
 	k.open = true
@@ -282,7 +289,7 @@ func (k *Sink) ticked(next time.Time, err error) {
 	if err != nil {
 		wait := k.tickTry.Next()
 		k.tickErr, k.tickAt = err, now.Add(wait)
-		k.note("Rolling or closing by time failed and will be tried again", err, "wait", wait)
+		k.hurt("Rolling or closing by time failed and will be tried again", err, "wait", wait)
 		return
 	}
 	if k.tickAt = next; !next.IsZero() && next.Before(now.Add(soonest)) {
@@ -295,13 +302,18 @@ func (k *Sink) ticked(next time.Time, err error) {
 	}
 }
 
-// note makes a failure known: as the state, and in the log where it is news.
-func (k *Sink) note(message string, err error, attrs ...any) {
+// hurt makes a failure of the sink known. After a panic nothing is known of its insides: it is opened again.
+func (k *Sink) hurt(message string, err error, attrs ...any) {
 	var p *safe.Panic
 	if errors.As(err, &p) {
 		k.renew = k.opened
 		k.log.Error("The sink panicked and will be opened again", "sink", k.name, "err", err, "stack", string(p.Stack))
 	}
+	k.note(message, err, attrs...)
+}
+
+// note shows a failure as the sink's state, and in the log where it is news.
+func (k *Sink) note(message string, err error, attrs ...any) {
 	attrs = append([]any{"sink", k.name, "err", err}, attrs...)
 	if k.health.fail(Backoff, err) {
 		k.log.Warn(message, attrs...)

@@ -25,6 +25,7 @@ type Status struct {
 	Err       error     // the last one, nil if there was none
 	ErrAt     time.Time // of Err
 	Errors    int       // since the start
+	Writing   time.Time // when the Write that runs now began; zero: none runs, or the sink is pipelined
 	Delivered bool      // a batch was delivered, or the destination was reached, since the start
 }
 
