@@ -17,33 +17,30 @@ var errEmptyTake = errors.New("the channel returned a transaction without events
 // pick returns the link that writes next, or a negative one and how long to wait. A sink of a group that cannot write now
 // is told to the processor as a failure, so that another takes over. After stop only what is to be emptied is picked.
 func (r *run) pick(w *outletWiring, now time.Time, stopping bool) (i int, wait time.Duration) {
-	can := func(i int) (bool, error) {
-		wait, err := w.links[i].unready(now, len(w.links) == 1)
-		return !wait && err == nil && (!stopping || w.links[i].more()), err
-	}
-	if i := r.picked; i >= 0 {
-		r.picked = -1
-		if ok, _ := can(i); ok {
-			return i, 0
+	for range len(w.links) + 1 {
+		i, wait := r.picked, time.Duration(0)
+		if r.picked = -1; i < 0 {
+			i, wait = w.processor.Pick(now)
 		}
-	}
-	for range w.links {
-		i, wait := w.processor.Pick(now)
 		if i < 0 || i >= len(w.links) {
 			return -1, max(wait, soonest)
 		}
-		ok, err := can(i)
-		if ok {
+		l := w.links[i]
+		worthWaiting, err := l.unready(now, len(w.links) == 1)
+		if err == nil && !worthWaiting && (!stopping || l.more()) {
 			return i, 0
 		}
 		if err == nil {
-			break // worth waiting for, or nothing left there
+			if worthWaiting {
+				r.picked = i
+			}
+			break
 		}
 		w.processor.Done(i, err, now)
 	}
-	if stopping {
+	if stopping { // what the processor would not pick holds events too
 		for i := range w.links {
-			if ok, _ := can(i); ok {
+			if wait, err := w.links[i].unready(now, true); !wait && err == nil && w.links[i].more() {
 				return i, 0
 			}
 		}

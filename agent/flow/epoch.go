@@ -116,7 +116,9 @@ func (r *run) goesOn(ctx *context.Context, h *held[outletWiring], i int, e *epoc
 			continue
 		}
 		if j, _ := r.pick(h.wiring, now, stopping); j != i {
-			r.picked = j
+			if j >= 0 {
+				r.picked = j
+			}
 			return false
 		}
 		return true

@@ -121,7 +121,7 @@ type run struct {
 	failures   int       // of sinks, since the last success
 	after      retry.Backoff
 	afterTake  retry.Backoff
-	picked     int                  // by an epoch that ended for it; -1: none
+	picked     int                  // and not used yet; -1: none
 	at         atomic.Pointer[Sink] // that is waited for
 }
 

@@ -10,7 +10,6 @@ import (
 
 	"goflume/event"
 	"goflume/internal/flowtest"
-	"goflume/sinks"
 )
 
 // running is an outlet that runs in a bubble.
@@ -135,35 +134,97 @@ func TestFailedWriteIsRolledBackAndRetriedWithBackoff(t *testing.T) {
 	})
 }
 
-func TestPipelineCommitsInTakeOrder(t *testing.T) {
+func TestBatchIsNoLargerThanTheChannelAllows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &flowtest.FakeChannel{}
-		fill(t, c, 0, 50)
-		p := &flowtest.FakePipe{FakeSink: flowtest.FakeSink{Batch: 10}, Size: 3}
-		k := newSink("k1", sinks.Sink(p))
+		c := &flowtest.FakeChannel{MaxTx: 4}
+		fill(t, c, 0, 4)
+		fill(t, c, 4, 6)
+		s := &flowtest.FakeSink{Batch: 10}
+		k := newSink("k1", s)
 		r := start(t, one(k, c))
 		synctest.Wait()
-		open := p.InFlight()
-		if len(open) != 3 {
-			t.Fatalf("%d batches in flight, want the window of 3", len(open))
+		if got := s.Writes(); !slices.Equal(got, []int{4, 2}) {
+			t.Errorf("batches %v, want 4 2", got)
 		}
-		open[1].End(nil)
-		open[2].End(nil)
+		wantCount(t, "complete", k.count.BatchComplete.Value(), 1)
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestIdleTakesCountAsEmpty(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k := newSink("k1", &flowtest.FakeSink{})
+		w := one(k, &flowtest.FakeChannel{})
+		r := start(t, w)
+		time.Sleep(3*idle + time.Second)
 		synctest.Wait()
-		if s := c.Stats(); s.Held != 30 {
-			t.Errorf("%d held before the first has ended, want 30", s.Held)
+		wantCount(t, "empty", k.count.BatchEmpty.Value(), 3)
+		wantCount(t, "takes attempted", w.Sinks[0].Channel.Metrics.TakeAttempt.Value(), 3)
+		if err := r.end(); err != nil {
+			t.Error(err)
 		}
-		open[0].End(nil)
+	})
+}
+
+func TestFailedTakeIsRetriedAndIsNoFailureOfTheSink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		left := 3
+		c := &flowtest.FakeChannel{OnTake: func() error {
+			if left--; left >= 0 {
+				return errors.New("disk is gone")
+			}
+			return nil
+		}}
+		fill(t, c, 0, 3)
+		s := &flowtest.FakeSink{}
+		k := newSink("k1", s)
+		p := &script{picks: []int{0}}
+		w := one(k, c)
+		w.Processor = p
+		r := start(t, w)
+		time.Sleep(500 * time.Millisecond)
 		synctest.Wait()
-		if s := c.Stats(); s.Held != 20 || s.Size != 0 {
-			t.Errorf("%+v, want the last two batches held", s)
+		if st := k.Status(); st.State != Backoff || st.Err == nil {
+			t.Errorf("%+v, want BACKOFF with the channel's error", st)
 		}
-		for _, f := range p.InFlight() {
-			f.End(nil)
-		}
+		time.Sleep(6 * time.Second)
 		synctest.Wait()
-		if s := c.Stats(); s.Held != 0 {
-			t.Errorf("%d held, want 0", s.Held)
+		wantBodies(t, s, texts(0, 3))
+		wantCount(t, "channel read failures", k.count.ChannelReadFail.Value(), 3)
+		wantCount(t, "write failures", k.count.WriteFail.Value(), 0)
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+		if got := p.told(); !slices.Equal(got, []string{"0 ok"}) {
+			t.Errorf("the processor was told %v, want the sink's result alone", got)
+		}
+	})
+}
+
+func TestFailedCommitIsDeliveredAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		fail := true
+		c := &flowtest.FakeChannel{OnCommit: func([]event.Event) error {
+			if fail {
+				fail = false
+				return errors.New("disk is full")
+			}
+			return nil
+		}}
+		fill(t, c, 0, 3)
+		s := &flowtest.FakeSink{}
+		k := newSink("k1", s)
+		r := start(t, one(k, c))
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		wantBodies(t, s, append(texts(0, 3), texts(0, 3)...))
+		wantCount(t, "channel read failures", k.count.ChannelReadFail.Value(), 1)
+		wantCount(t, "delivered", k.count.DrainSuccess.Value(), 3)
+		wantCount(t, "attempted", k.count.DrainAttempt.Value(), 6)
+		if st := k.Status(); st.State != Running {
+			t.Errorf("state %s, want RUNNING", st.State)
 		}
 		if err := r.end(); err != nil {
 			t.Error(err)
@@ -171,33 +232,19 @@ func TestPipelineCommitsInTakeOrder(t *testing.T) {
 	})
 }
 
-func TestPipelineFailureGivesAllBackInOrder(t *testing.T) {
+func TestClosedChannelIsNoBusyLoop(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &flowtest.FakeChannel{}
-		fill(t, c, 0, 50)
-		p := &flowtest.FakePipe{FakeSink: flowtest.FakeSink{Batch: 10}}
-		k := newSink("k1", sinks.Sink(p))
+		if err := c.Close(); err != nil {
+			t.Fatal(err)
+		}
+		k := newSink("k1", &flowtest.FakeSink{})
 		r := start(t, one(k, c))
+		time.Sleep(time.Minute)
 		synctest.Wait()
-		open := p.InFlight()
-		open[0].End(nil)
-		open[2].End(nil) // goes back too: it lies behind the one that fails
-		open[1].End(errors.New("broken"))
-		synctest.Wait()
-		if got := c.Bodies(); !slices.Equal(got, texts(10, 50)) {
-			t.Errorf("in the channel: %v, want 10..49", got)
+		if n := k.count.ChannelReadFail.Value(); n < 10 || n > 20 {
+			t.Errorf("%d takes in a minute, want one each 5 s and some at first", n)
 		}
-		if p.Aborts() != 1 || k.count.WriteFail.Value() != 1 {
-			t.Errorf("%d aborts, %d failures, want 1 and 1", p.Aborts(), k.count.WriteFail.Value())
-		}
-		time.Sleep(time.Second)
-		synctest.Wait()
-		for len(p.InFlight()) > 0 {
-			p.InFlight()[0].End(nil)
-			synctest.Wait()
-		}
-		want := slices.Concat(texts(0, 10), texts(20, 30), texts(10, 50))
-		wantBodies(t, p, want)
 		if err := r.end(); err != nil {
 			t.Error(err)
 		}
