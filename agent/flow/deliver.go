@@ -106,17 +106,21 @@ func (r *run) write(ctx context.Context, w *outletWiring, i int) {
 	l.since.Store(began.UnixNano())
 	err := safe.Call(func() error { return l.sink.Write(r.hard, events) })
 	l.since.Store(0)
-	l.count.Delivery.Observe(time.Since(began).Seconds())
+	r.now = time.Now()
+	l.count.Delivery.Observe(r.now.Sub(began).Seconds())
 	if err == nil {
 		if err := l.commit(tx, n); err != nil {
 			r.commitFailed(l, err)
 		}
-		r.succeeded(w, i)
+		r.succeeded(w, i, r.now)
 	} else {
 		r.rollback(l, tx, n)
 		r.failed(w, i, n, err)
 	}
-	l.ask(r.hard)
+	if l.ticker != nil {
+		l.ask(r.hard)
+		r.now = time.Time{}
+	}
 	r.at.Store(nil)
 }
 
@@ -190,8 +194,8 @@ func (r *run) rollback(l *outLink, tx channels.Tx, n int) {
 	}
 }
 
-func (r *run) succeeded(w *outletWiring, i int) {
-	w.processor.Done(i, nil, time.Now())
+func (r *run) succeeded(w *outletWiring, i int, now time.Time) {
+	w.processor.Done(i, nil, now)
 	r.failures = 0
 	r.after.Reset()
 	w.links[i].well(false)

@@ -107,7 +107,7 @@ func (r *run) goesOn(ctx *context.Context, h *held[outletWiring], i int, e *epoc
 		}
 		now := time.Now()
 		r.bell.arm(now, r.tend(h.wiring, now, stopping))
-		e.report(h.wiring, i)
+		e.report(h.wiring, i, now)
 		if r.until.After(now) {
 			return false
 		}
@@ -177,19 +177,23 @@ func (e *epoch) wait(f *flight) error {
 func (e *epoch) commitOne(f *flight) {
 	e.l.count.Delivery.Observe(time.Since(f.began).Seconds())
 	if err := e.l.commit(f.tx, f.n); err != nil {
-		e.commitErr.Store(&err)
-		e.r.bell.ring()
+		e.commitFailed(err)
 	}
 	e.committed.Add(1)
 }
 
+func (e *epoch) commitFailed(err error) {
+	e.commitErr.Store(&err)
+	e.r.bell.ring()
+}
+
 // report hands on what the committer has seen since the last report.
-func (e *epoch) report(w *outletWiring, i int) {
+func (e *epoch) report(w *outletWiring, i int, now time.Time) {
 	if err := e.commitErr.Swap(nil); err != nil {
 		e.r.commitFailed(e.l, *err)
 	}
 	if e.committed.Swap(0) > 0 {
-		e.r.succeeded(w, i)
+		e.r.succeeded(w, i, now)
 		if e.l.job == nil {
 			e.l.ask(e.r.hard)
 		}
@@ -216,7 +220,7 @@ func (e *epoch) finish(w *outletWiring, i int) {
 		case <-ctx.Done():
 		}
 	}
-	e.report(w, i)
+	e.report(w, i, time.Now())
 	if e.err == nil {
 		return
 	}

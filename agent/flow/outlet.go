@@ -117,6 +117,7 @@ func (o *Outlet) Run(stop, hard context.Context) error {
 type run struct {
 	*Outlet
 	stop, hard context.Context
+	now        time.Time // when the last Write ended, if nothing was waited for since; zero: ask the clock
 	until      time.Time // nothing is taken before
 	failures   int       // of sinks, since the last success
 	after      retry.Backoff
@@ -168,7 +169,7 @@ func (r *run) on(h *held[outletWiring]) (again bool) {
 		case stopping && !w.left():
 			return false
 		}
-		now := time.Now()
+		now := r.clock()
 		due := r.tend(w, now, stopping)
 		if r.until.After(now) {
 			r.bell.arm(now, earlier(due, r.until))
@@ -207,6 +208,15 @@ func (r *run) rest(w *outletWiring) {
 		l.await()
 	}
 	r.at.Store(nil)
+}
+
+// clock returns the time, which is not asked for twice a batch where once does.
+func (r *run) clock() time.Time {
+	now := r.now
+	if r.now = (time.Time{}); now.IsZero() {
+		now = time.Now()
+	}
+	return now
 }
 
 // tend does what is due for each sink and returns when to look again.

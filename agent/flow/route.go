@@ -72,7 +72,7 @@ func (r *route) release(b *event.Batch) {
 		r.split[i] = r.split[i][:0]
 	}
 	clear(r.owed)
-	*r = route{owed: r.owed[:0], split: r.split}
+	*r = route{owed: r.owed[:0], split: r.split[:0]}
 	routes.Put(r)
 }
 
