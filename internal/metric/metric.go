@@ -30,10 +30,15 @@ type Registry struct {
 // Set returns a new set for the component; it takes the place of an earlier one of that kind and name.
 func (r *Registry) Set(kind Kind, agent, name, typ string) *Set {
 	s := NewSet(kind, agent, name, typ)
+	r.Add(s)
+	return s
+}
+
+// Add takes the set into the registry; it takes the place of an earlier one of that kind and name.
+func (r *Registry) Add(s *Set) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.sets = append(slices.DeleteFunc(r.sets, func(o *Set) bool { return o.Kind == kind && o.Name == name }), s)
-	return s
+	r.sets = append(slices.DeleteFunc(r.sets, func(o *Set) bool { return o.Kind == s.Kind && o.Name == s.Name }), s)
 }
 
 // Remove forgets the set.

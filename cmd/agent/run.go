@@ -1,0 +1,341 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"goflume/agent"
+	"goflume/agent/admin"
+	"goflume/conf"
+	"goflume/internal/retry"
+)
+
+var processStart = time.Now()
+
+// launch is what the run verb was asked for.
+type launch struct {
+	loader
+	define       map[string]string // -Dkey=value
+	jvm          []string
+	poll         time.Duration
+	watch        bool
+	healthy      bool // --require-healthy
+	drainTimeout time.Duration
+	stateDir     string
+	log          *slog.Logger
+	terminal     bool // a person reads the log
+	colour       bool
+}
+
+// runner is a running agent with what surrounds it.
+type runner struct {
+	launch
+	agent *agent.Agent
+	std   streams
+
+	ctx     context.Context // of everything beside the agent; ends after it
+	workers sync.WaitGroup
+}
+
+// run runs the agent until it is told to stop, and returns the exit code.
+func (l launch) run(std streams) int {
+	setMemory(l.jvm, l.log)
+	signals := make(chan os.Signal, 8) // more than anybody sends before they are read
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	r := &runner{launch: l, std: std, ctx: ctx}
+	defer r.workers.Wait()
+	defer cancel()
+
+	conf := r.load(ctx)
+	seen, _ := agent.Fingerprint(r.files)
+	conf.write(std.err, r.colour)
+	if conf.plan == nil {
+		return exitOf(conf.issues)
+	}
+	for _, c := range conf.plan.Rejected {
+		r.log.Error("Component is left out", "kind", c.Kind, "name", c.Name, "why", c.LastError)
+	}
+	r.agent = agent.New(agent.Settings{Version: version, Revision: revision(), StateDir: r.stateDir, DrainTimeout: r.drainTimeout, Log: r.log})
+	only := ""
+	if r.name == "" {
+		only = " (the only one in the file)"
+	}
+	r.log.Info(fmt.Sprintf("agent %s, configuration %s, agent %s%s", version, r.label(), conf.plan.Agent, only))
+	r.serveMetrics()
+	if code := r.start(conf.plan, signals); code != exitOK {
+		return code
+	}
+	changed := make(chan struct{}, 1) // a change while a reload runs is one more reload
+	if r.watch {
+		w := &agent.Watcher{Files: r.files, Poll: r.poll, Log: r.log}
+		r.workers.Go(func() {
+			w.Run(ctx, seen, func() {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			})
+		})
+	}
+	return r.serve(signals, changed)
+}
+
+func exitOf(issues []conf.Issue) int {
+	if code := conf.ExitCode(issues); code != 0 {
+		return code
+	}
+	return exitConfig
+}
+
+// start starts the plan. A signal meanwhile ends a long replay.
+func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	started := make(chan error, 1)
+	r.workers.Go(func() { started <- r.agent.Start(ctx, plan) })
+	var err error
+	for waiting := true; waiting; {
+		select {
+		case err = <-started:
+			waiting = false
+		case s := <-signals:
+			if s == syscall.SIGTERM || s == syscall.SIGINT {
+				cancel()
+			}
+		}
+	}
+	var ce *agent.ChannelError
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return exitOK
+	case errors.As(err, &ce):
+		r.log.Error("The channel cannot be opened, so nothing is started", "channel", ce.Channel, "err", ce.Err)
+		return exitCantCreate
+	case err != nil:
+		r.log.Error("The agent does not start", "err", err)
+		return exitConfig
+	}
+	for _, line := range plan.Lines(r.addresses) {
+		r.log.Info(line)
+	}
+	if r.healthy {
+		if why := r.awaitHealth(); len(why) > 0 {
+			r.log.Error("Not healthy, as was required: " + strings.Join(why, "; "))
+			r.agent.Stop(r.ctx)
+			return exitUnavailable
+		}
+	}
+	stop := ""
+	if r.terminal {
+		stop = " · stop with Ctrl-C"
+	}
+	r.log.Info(fmt.Sprintf("ready in %d ms%s", time.Since(processStart).Milliseconds(), stop))
+	notify("READY=1\nSTATUS=" + plan.Size())
+	return exitOK
+}
+
+func (r *runner) addresses(source string) []string {
+	for _, c := range r.agent.Status().Components {
+		if c.Kind == "SOURCE" && c.Name == source {
+			return c.Addresses
+		}
+	}
+	return nil
+}
+
+// healthPatience is how long --require-healthy waits for sinks to reach their destinations.
+const healthPatience = 30 * time.Second
+
+// awaitHealth waits until every component runs or one has failed, and returns what is not well.
+func (r *runner) awaitHealth() []string {
+	ctx, cancel := context.WithTimeout(r.ctx, healthPatience)
+	defer cancel()
+	for {
+		st := r.agent.Status()
+		why := st.NotReady(true)
+		failed := slices.ContainsFunc(st.Components, func(c agent.ComponentStatus) bool {
+			return c.State == agent.Backoff || c.State == agent.Failed
+		})
+		if len(why) == 0 || failed || retry.Sleep(ctx, 20*time.Millisecond) != nil {
+			return why
+		}
+	}
+}
+
+// serve lives until a signal ends the agent.
+func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
+	var reloaded chan struct{} // closed when the reload under way has ended
+	again := false
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	reload := func() {
+		if reloaded != nil {
+			again = true
+			return
+		}
+		reloaded = make(chan struct{})
+		r.workers.Go(func() {
+			defer close(reloaded)
+			r.reload(ctx)
+		})
+	}
+	for {
+		select {
+		case <-changed:
+			reload()
+		case <-reloaded:
+			reloaded = nil
+			if again {
+				again = false
+				reload()
+			}
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				reload()
+			case syscall.SIGQUIT:
+				dump(r.std)
+			case syscall.SIGUSR1:
+				for _, c := range r.agent.Status().Components {
+					r.log.Info(c.Line())
+				}
+			default:
+				cancel() // a reload ends in one generation or the other
+				return r.stop(signals)
+			}
+		}
+	}
+}
+
+// reload reads the configuration again and goes on with it, if it is in order.
+func (r *runner) reload(ctx context.Context) {
+	notifyReloading()
+	defer notify("READY=1")
+	conf := r.load(ctx)
+	conf.write(r.std.err, r.colour)
+	refuse := func(why string) {
+		r.agent.Refused(errors.New(why))
+		r.log.Error(refusal(r.label(), why, r.agent.Status()))
+	}
+	if conf.plan == nil {
+		refuse(errorsOnly(conf.issues))
+		return
+	}
+	changes, err := r.agent.Reload(ctx, conf.plan)
+	if err != nil {
+		refuse(err.Error())
+		return
+	}
+	if len(changes) == 0 {
+		changes = []string{"no component changed"}
+	}
+	r.log.Info(fmt.Sprintf("reload of %s: generation %d: %s", r.label(), r.agent.Status().Generation, strings.Join(changes, ", ")))
+}
+
+// stop drains and ends the agent; a further signal cuts it short.
+func (r *runner) stop(signals <-chan os.Signal) int {
+	notify("STOPPING=1\nSTATUS=draining")
+	r.log.Info(fmt.Sprintf("stopping: sources end, memory channels are drained for up to %v; a second signal stops at once", r.drainTimeout))
+	hard, cut := context.WithCancel(context.Background())
+	defer cut()
+	ended := make(chan agent.End, 1)
+	r.workers.Go(func() { ended <- r.agent.Stop(hard) })
+	for {
+		select {
+		case s := <-signals:
+			switch s {
+			case syscall.SIGQUIT:
+				dump(r.std)
+			case syscall.SIGTERM, syscall.SIGINT:
+				r.log.Warn("second signal: stopping now")
+				cut()
+			}
+		case end := <-ended:
+			return r.farewell(end)
+		}
+	}
+}
+
+// farewell tells what came, what went and what is left.
+func (r *runner) farewell(end agent.End) int {
+	lost := 0
+	said := []string{"sources stopped"}
+	for _, name := range slices.Sorted(maps.Keys(end.Lost)) {
+		lost += end.Lost[name]
+		said = append(said, fmt.Sprintf("%s held %d", name, end.Lost[name]))
+	}
+	if lost == 0 {
+		said = append(said, "memory channels empty")
+	}
+	for _, name := range slices.Sorted(maps.Keys(end.Kept)) {
+		said = append(said, fmt.Sprintf("%s keeps %d", name, end.Kept[name]))
+	}
+	line := fmt.Sprintf("draining: %s, sinks closed · %d received, %d delivered, %d left · bye", strings.Join(said, ", "), end.Received, end.Delivered, lost)
+	if lost > 0 {
+		r.log.Error(line)
+		return exitTempFail
+	}
+	r.log.Info(line)
+	return exitOK
+}
+
+// dump writes what every goroutine does, as Java does on this signal.
+func dump(std streams) {
+	buf := make([]byte, 64<<10)
+	for {
+		n := runtime.Stack(buf, true)
+		if n < len(buf) || len(buf) >= 64<<20 {
+			std.err.Write(append(buf[:n], '\n'))
+			return
+		}
+		buf = make([]byte, 2*len(buf))
+	}
+}
+
+// serveMetrics opens Flume's metrics server where it was asked for. The flow does not depend on it.
+func (r *runner) serveMetrics() {
+	m, err := admin.ParseMonitoring(func(name string) string { return r.define["flume.monitoring."+name] })
+	if err != nil {
+		r.log.Error("No metrics server: " + err.Error())
+		return
+	}
+	if m.Type == "" {
+		return
+	}
+	if ip := net.ParseIP(m.Host); m.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		r.log.Warn("Metrics and health can be read from other machines, as in Flume; flume.monitoring.host narrows it", "address", m.Addr())
+	}
+	h := admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Legacy: m.Type == "prometheus", Log: r.log}.Handler()
+	r.workers.Go(func() {
+		wait := retry.Default()
+		for {
+			l, err := net.Listen("tcp", m.Addr())
+			if err == nil {
+				r.log.Info("Metrics at http://" + l.Addr().String() + "/metrics")
+				if err = admin.Serve(r.ctx, l, h, r.log); err == nil {
+					return
+				}
+			}
+			if wait.Tries() == 0 {
+				r.log.Error("Metrics server does not listen and will try again", "err", err)
+			}
+			if retry.Sleep(r.ctx, wait.Next()) != nil {
+				return
+			}
+		}
+	})
+}

@@ -1,0 +1,21 @@
+package conf
+
+// BuildIssues reports what a component's constructor found wrong with settings that each by itself could be read.
+func BuildIssues(n *Node, err error) []Issue {
+	var issues []Issue
+	for _, ke := range keyErrors(err) {
+		is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Message: ke.Text, Agent: n.Agent,
+			Component: n.Label(), Property: ke.Key, Secret: SecretKey(ke.Key)}
+		if ke.Key != "" {
+			is.Message = ke.Key + ": " + ke.Text
+		}
+		if p, ok := n.Get(ke.Key); ok {
+			is.At = p.ValueAt
+		}
+		if ke.Help != "" {
+			is.Help = []string{ke.Help}
+		}
+		issues = append(issues, is)
+	}
+	return issues
+}
