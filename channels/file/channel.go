@@ -72,7 +72,10 @@ const (
 	stateClosed
 )
 
-var _ channels.Channel = (*Channel)(nil)
+var (
+	_ channels.Channel = (*Channel)(nil)
+	_ channels.Durable = (*Channel)(nil)
+)
 
 func newChannel(env registry.Env, s Settings, fsys vfs.FS) *Channel {
 	c := &Channel{
@@ -237,6 +240,9 @@ func (c *Channel) Stats() channels.Stats {
 		Size: c.size - c.held, Held: c.held, Capacity: c.set.Capacity, MaxTx: c.set.TransactionCapacity, Bytes: c.bytes,
 	}
 }
+
+// Durable says that the events survive the process.
+func (c *Channel) Durable() bool { return true }
 
 // Close implements channels.Channel.
 func (c *Channel) Close() error {
