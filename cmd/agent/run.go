@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -34,6 +35,8 @@ type launch struct {
 	healthy      bool // --require-healthy
 	drainTimeout time.Duration
 	stateDir     string
+	pidFile      string
+	patient      bool // a configuration that is not there yet is waited for
 	log          *slog.Logger
 	terminal     bool // a person reads the log
 	colour       bool
@@ -60,12 +63,16 @@ func (l launch) run(std streams) int {
 	defer r.workers.Wait()
 	defer cancel()
 
-	conf := r.load(ctx)
-	seen, _ := agent.Fingerprint(r.files)
-	conf.write(std.err, r.colour)
+	seen, _ := agent.Fingerprint(r.files) // before the files are read: what comes between is a change
+	conf, code := r.first(signals)
 	if conf.plan == nil {
-		return exitOf(conf.issues)
+		return code
 	}
+	if err := r.writePID(); err != nil {
+		r.log.Error("The process id cannot be written", "err", err)
+		return exitCantCreate
+	}
+	defer r.removePID()
 	for _, c := range conf.plan.Rejected {
 		r.log.Error("Component is left out", "kind", c.Kind, "name", c.Name, "why", c.LastError)
 	}
@@ -92,6 +99,47 @@ func (l launch) run(std streams) int {
 		})
 	}
 	return r.serve(signals, changed)
+}
+
+// first loads the configuration for the first time. With patient it waits until there is a file.
+func (r *runner) first(signals <-chan os.Signal) (loaded, int) {
+	for said := false; ; said = true {
+		c := r.load(r.ctx)
+		if c.plan != nil {
+			c.write(r.std.err, r.colour)
+			return c, exitOK
+		}
+		code := exitOf(c.issues)
+		if !r.patient || code != exitNoInput {
+			c.write(r.std.err, r.colour)
+			return c, code
+		}
+		if !said {
+			r.log.Warn("The configuration is not there yet and is waited for", "files", r.label())
+		}
+		timer := time.NewTimer(min(r.poll, time.Second))
+		select {
+		case <-timer.C:
+		case s := <-signals:
+			timer.Stop()
+			if s == syscall.SIGTERM || s == syscall.SIGINT {
+				return loaded{}, exitOK
+			}
+		}
+	}
+}
+
+func (r *runner) writePID() error {
+	if r.pidFile == "" {
+		return nil
+	}
+	return os.WriteFile(r.pidFile, []byte(strconv.Itoa(os.Getpid())+"\n"), 0o644)
+}
+
+func (r *runner) removePID() {
+	if r.pidFile != "" {
+		os.Remove(r.pidFile)
+	}
 }
 
 func exitOf(issues []conf.Issue) int {

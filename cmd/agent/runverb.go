@@ -1,61 +1,228 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
-
-	"github.com/spf13/pflag"
 
 	"goflume/agent"
 	"goflume/conf"
 )
 
-func init() { verbs["run"] = runVerb }
+var runVerb = verb{name: "run", usage: "--conf-file FILE [--name AGENT]", does: "run an agent", options: true, run: run,
+	more: `The agent runs until it gets SIGTERM or SIGINT: then its sources stop, its memory channels are drained, its sinks
+are closed. A second signal stops at once. SIGHUP reads the configuration again, SIGQUIT prints what every goroutine
+does, SIGUSR1 logs the state of every component. The configuration is also read again when it changes; one with errors
+is refused, and the running one goes on.
+`}
 
-// runVerb runs an agent.
-func runVerb(args []string, std streams) int {
-	l := launch{define: map[string]string{}, watch: true}
-	var rest []string
-	for _, a := range args {
-		switch {
-		case strings.HasPrefix(a, "-D"):
-			k, v, _ := strings.Cut(a[2:], "=")
-			l.define[k] = v
-		case strings.HasPrefix(a, "-X"):
-			l.jvm = append(l.jvm, a)
-		default:
-			rest = append(rest, a)
-		}
-	}
-	fs := pflag.NewFlagSet("run", pflag.ContinueOnError)
-	fs.StringArrayVarP(&l.files, "conf-file", "f", nil, "configuration")
-	fs.StringVarP(&l.name, "name", "n", "", "agent")
-	fs.BoolVar(&l.lenient, "lenient", false, "")
-	fs.BoolVar(&l.healthy, "require-healthy", false, "")
-	fs.DurationVar(&l.drainTimeout, "drain-timeout", 30*time.Second, "")
-	fs.StringVar(&l.stateDir, "state-dir", agent.DefaultStateDir(), "")
-	noReload := fs.Bool("no-reload-conf", false, "")
-	if err := fs.Parse(rest); err != nil {
-		fmt.Fprintln(std.err, "agent:", err)
+// run runs an agent as the options say.
+func run(o *options, std streams) int {
+	script := readScript(o.confDir, os.Getenv)
+	o.takeScript(script)
+	issues := append(script.issues, o.refused()...)
+	if len(o.args) > 0 {
+		fmt.Fprintf(std.err, "agent run: unexpected word %q; the configuration is given by --conf-file\n", o.args[0])
 		return exitUsage
 	}
-	l.watch, l.poll = !*noReload, 30*time.Second
-	l.stdin = std.in
-	l.env = func(now time.Time) conf.Env {
-		return conf.Env{Sys: l.define, Now: now, Version: version, Lenient: l.lenient}
+	if len(o.files) == 0 && !conf.HasErrors(issues) {
+		fmt.Fprintf(std.err, "agent run: no configuration: say --conf-file FILE\n  = help: `agent create netcat/memory/logger -o flume.conf` writes a first one\n")
+		return exitUsage
 	}
-	f, ok := std.err.(*os.File)
-	if ok {
-		info, err := f.Stat()
-		l.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	colour := o.useColour(std.err)
+	conf.WriteText(std.err, issues, colour)
+	if conf.HasErrors(issues) {
+		return exitOf(issues)
 	}
-	l.colour = l.terminal
-	l.log = newLog(std.err, "", l.terminal, slog.LevelInfo)
+	log, closeLog, err := o.openLog(std)
+	if err != nil {
+		fmt.Fprintln(std.err, "agent run:", err)
+		return exitUsage
+	}
+	defer closeLog()
+	l := launch{
+		loader: loader{files: o.files, name: o.name, lenient: o.lenient, stdin: std.in, env: func(now time.Time) conf.Env {
+			env := o.env(now)
+			env.Getenv = script.getenv
+			return env
+		}},
+		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload && !slices.Contains(o.files, "-"), patient: o.define["flume.called.from.service"] != "",
+		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, log: log,
+		terminal: isTerminal(std.err), colour: colour,
+	}
+	if l.poll <= 0 {
+		l.poll = 30 * time.Second
+	}
+	if l.stateDir == "" {
+		l.stateDir = agent.DefaultStateDir()
+	}
+	if o.dryRun {
+		return l.dryRun(std)
+	}
+	if len(o.jvm) > 0 {
+		log.Info("JVM options are not for this program; -Xmx becomes the soft memory limit", "options", strings.Join(o.jvm, " "))
+	}
 	return l.run(std)
+}
+
+// dryRun shows what would run, and what is wrong with it.
+func (l launch) dryRun(std streams) int {
+	c := l.load(context.Background())
+	c.write(std.err, l.colour)
+	if c.plan == nil {
+		return exitOf(c.issues)
+	}
+	fmt.Fprintf(std.out, "%s: agent %s: %s, state in %s, drain timeout %v\n\n", l.label(), c.plan.Agent, c.plan.Size(), l.stateDir, l.drainTimeout)
+	for _, line := range c.plan.Lines(nil) {
+		fmt.Fprintln(std.out, "  "+line)
+	}
+	return exitOK
+}
+
+// takeScript adds what flume-env.sh gives the JVM; the command line wins. Hadoop's files are looked for in the
+// configuration's folder first.
+func (o *options) takeScript(s script) {
+	for _, opt := range s.javaOptions() {
+		if kv, ok := strings.CutPrefix(opt, "-D"); ok {
+			k, v, _ := strings.Cut(kv, "=")
+			if _, given := o.define[k]; !given {
+				o.define[k] = v
+			}
+			continue
+		}
+		o.jvm = append([]string{opt}, o.jvm...)
+	}
+	if o.confDir != "" {
+		if found, _ := filepath.Glob(filepath.Join(o.confDir, "*-site.xml")); len(found) > 0 {
+			os.Setenv("HADOOP_CONF_DIR", o.confDir)
+		}
+	}
+}
+
+// getenv looks a variable up in the environment, then in flume-env.sh.
+func (s script) getenv(name string) (string, bool) {
+	if v, ok := os.LookupEnv(name); ok {
+		return v, true
+	}
+	v, ok := s.vars[name]
+	return v, ok
+}
+
+// refused reports options that cannot be followed, and takes those apart that mean a file.
+func (o *options) refused() []conf.Issue {
+	var issues []conf.Issue
+	refuse := func(option, help string) {
+		issues = append(issues, conf.Issue{Severity: conf.Error, Code: "FL031", Message: option + " is not in this version", Help: []string{help}})
+	}
+	const instead = "put the configuration into a file and name it with --conf-file"
+	if len(o.uris) > 0 {
+		o.files = nil // as Flume: --conf-uri wins
+	}
+	for _, uri := range o.uris {
+		if path, ok := strings.CutPrefix(uri, "file:"); ok {
+			o.files = append(o.files, "/"+strings.TrimLeft(path, "/"))
+		} else if !strings.Contains(uri, ":") {
+			o.files = append(o.files, uri)
+		} else {
+			refuse("--conf-uri "+uri, instead+"; file: is read")
+		}
+	}
+	if o.zookeeper != "" {
+		refuse("--zkConnString", instead)
+	}
+	if o.provider != "" {
+		refuse("--conf-provider "+o.provider, "Java classes cannot be loaded: "+instead)
+	}
+	if o.auth != "" {
+		refuse("--auth-provider "+o.auth, "Java classes cannot be loaded")
+	}
+	warn := func(code, message, help string) {
+		issues = append(issues, conf.Issue{Severity: conf.Warning, Code: code, Message: message, Help: []string{help}})
+	}
+	if o.backup != "" {
+		warn("FL031", "--backup-directory is not in this version: no copy is kept", "the running configuration outlives a broken file by itself")
+	}
+	if jars := o.jars(); len(jars) > 0 {
+		warn("FL030", "Java class path and plug-ins have no effect: "+strings.Join(jars, ", "), "`agent list` shows what this program has by itself")
+	}
+	return issues
+}
+
+// jars lists what --classpath and --plugins-path name.
+func (o *options) jars() []string {
+	var jars []string
+	if o.classpath != "" {
+		jars = strings.Split(o.classpath, ":")
+	}
+	for dir := range strings.SplitSeq(o.plugins, ":") {
+		if dir != "" {
+			found, _ := filepath.Glob(filepath.Join(dir, "*", "lib", "*.jar"))
+			jars = append(jars, found...)
+		}
+	}
+	return jars
+}
+
+// openLog returns the log that the options ask for, log4j's among them: -Dflume.root.logger=LEVEL,console or LOGFILE.
+func (o *options) openLog(std streams) (*slog.Logger, func(), error) {
+	level, target := o.logLevel, "console"
+	if root := o.define["flume.root.logger"]; root != "" {
+		first, rest, _ := strings.Cut(root, ",")
+		if level == "" {
+			level = first
+		}
+		if strings.Contains(strings.ToUpper(rest), "LOGFILE") {
+			target = "file"
+		}
+	}
+	l, ok := logLevels[strings.ToLower(strings.TrimSpace(level))]
+	if !ok {
+		return nil, nil, fmt.Errorf("log level %q is none of debug, info, warn, error", level)
+	}
+	switch o.logFormat {
+	case "", "text", "json", "journald":
+	default:
+		return nil, nil, fmt.Errorf("log format %q is none of text, json, journald", o.logFormat)
+	}
+	if target == "console" {
+		return newLog(std.err, o.logFormat, isTerminal(std.err), l), func() {}, nil
+	}
+	dir, file := o.define["flume.log.dir"], o.define["flume.log.file"]
+	if dir == "" {
+		dir = "./logs"
+	}
+	if file == "" {
+		file = "flume.log"
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, nil, fmt.Errorf("log file: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, file), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, nil, fmt.Errorf("log file: %w", err)
+	}
+	return newLog(f, o.logFormat, false, l), func() { f.Close() }, nil
+}
+
+// logLevels are ours and log4j's.
+var logLevels = map[string]slog.Level{
+	"": slog.LevelInfo, "info": slog.LevelInfo, "debug": slog.LevelDebug, "trace": slog.LevelDebug, "all": slog.LevelDebug,
+	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError, "fatal": slog.LevelError, "off": slog.LevelError + 4,
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // revision is the commit that the program was built from, as far as the build knows.
