@@ -108,7 +108,11 @@ func TestWatcherPollsAndFollowsFolders(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "a.conf"), "a = 1\n")
 	polled := watch(t, 20*time.Millisecond, dir)
-	write(t, filepath.Join(dir, "b.properties"), "b = 1\n")
+	aside := filepath.Join(t.TempDir(), "b")
+	write(t, aside, "b = 1\n")
+	if err := os.Rename(aside, filepath.Join(dir, "b.properties")); err != nil { // at once: no poll sees half of it
+		t.Fatal(err)
+	}
 	wantChange(t, polled, "a second file in the folder")
 	write(t, filepath.Join(dir, "notes.txt"), "no configuration\n")
 	wantNoChange(t, polled, "a file that is none of the configuration")
