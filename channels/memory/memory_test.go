@@ -12,8 +12,15 @@ import (
 
 	"goflume/channels"
 	"goflume/event"
+	"goflume/internal/flowtest"
 	"goflume/internal/registry"
 )
+
+func TestChannel(t *testing.T) {
+	flowtest.Channel(t, func(t *testing.T, capacity, maxTx int) channels.Channel {
+		return open(t, Settings{Capacity: capacity, TransactionCapacity: maxTx, KeepAlive: 3 * time.Second})
+	})
+}
 
 func open(t testing.TB, s Settings) channels.Channel {
 	t.Helper()

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"goflume/event"
+	"goflume/internal/flowtest"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/internal/vfs"
@@ -39,6 +40,26 @@ func sink(t *testing.T, fsys vfs.FS, s Settings, durable bool) *Sink {
 	}
 	k.(*Sink).fs = fsys
 	return k.(*Sink)
+}
+
+func TestSink(t *testing.T) {
+	flowtest.Sink(t, func(t *testing.T) (sinks.Sink, func() []string) {
+		s := defaults
+		s.Directory = filepath.Join(t.TempDir(), "out")
+		read := func() []string {
+			files := contents(t, vfs.OS{}, s.Directory)
+			var text strings.Builder
+			for n := 1; n <= len(files); n++ { // in the order of their numbers, not of their names
+				for name, lines := range files {
+					if strings.HasSuffix(name, fmt.Sprint("-", n)) {
+						text.WriteString(lines)
+					}
+				}
+			}
+			return strings.Fields(text.String())
+		}
+		return sink(t, vfs.OS{}, s, true), read
+	})
 }
 
 func opened(t *testing.T, fsys vfs.FS, s Settings, durable bool) *Sink {

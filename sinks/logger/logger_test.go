@@ -7,11 +7,13 @@ import (
 	"errors"
 	"log/slog"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"goflume/event"
+	"goflume/internal/flowtest"
 	"goflume/internal/registry"
 	"goflume/sinks"
 )
@@ -30,6 +32,20 @@ func (r *recorder) WithGroup(string) slog.Handler                { return r }
 func (r *recorder) Handle(_ context.Context, rec slog.Record) error {
 	r.lines = append(r.lines, rec.Message)
 	return r.err
+}
+
+func TestSink(t *testing.T) {
+	flowtest.Sink(t, func(t *testing.T) (sinks.Sink, func() []string) {
+		var log recorder
+		read := func() (bodies []string) {
+			text := regexp.MustCompile(`.* (\d+) }$`)
+			for _, line := range log.lines {
+				bodies = append(bodies, text.ReplaceAllString(line, "$1"))
+			}
+			return bodies
+		}
+		return sink(t, &log, Settings{MaxBytesToLog: 16}), read
+	})
 }
 
 func sink(t *testing.T, r *recorder, s Settings) sinks.Sink {

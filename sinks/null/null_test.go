@@ -8,8 +8,20 @@ import (
 	"testing"
 
 	"goflume/event"
+	"goflume/internal/flowtest"
 	"goflume/internal/registry"
+	"goflume/sinks"
 )
+
+func TestSink(t *testing.T) {
+	flowtest.Sink(t, func(t *testing.T) (sinks.Sink, func() []string) {
+		k, err := New(registry.Env{Log: slog.New(slog.DiscardHandler)}, Settings{BatchSize: 10, LogEveryNEvents: 5})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k, nil
+	})
+}
 
 func TestEveryNEventsAreLoggedOnce(t *testing.T) {
 	var log bytes.Buffer

@@ -20,6 +20,7 @@ import (
 
 	"goflume/event"
 	"goflume/internal/charset"
+	"goflume/internal/flowtest"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/sources"
@@ -68,21 +69,44 @@ func (s *store) taken() []string {
 
 var defaults = Settings{Bind: "127.0.0.1", AckEveryEvent: true, MaxLineLength: 512, Encoding: charset.UTF8}
 
+// listener tells its address as long as it is open.
+type listener struct {
+	net.Listener
+	addr chan string
+}
+
+func (l listener) Close() error {
+	<-l.addr
+	return l.Listener.Close()
+}
+
+func environment(addr chan string) registry.Env {
+	return registry.Env{
+		Log:     slog.New(slog.DiscardHandler),
+		Metrics: metric.NewSet(metric.Source, "a1", "r1", "netcat"),
+		Listen: func(ctx context.Context, network, at string) (net.Listener, error) {
+			l, err := new(net.ListenConfig).Listen(ctx, network, at)
+			if err != nil {
+				return nil, err
+			}
+			addr <- l.Addr().String()
+			return listener{l, addr}, nil
+		},
+	}
+}
+
+// address waits until the source listens.
+func address(addr chan string) string {
+	at := <-addr
+	addr <- at
+	return at
+}
+
 // run starts a source and returns its address and a function that stops it.
 func run(t *testing.T, s Settings, out sources.Output) (addr string, counters metric.SourceCounters, stop func() error) {
 	t.Helper()
 	listening := make(chan string, 1)
-	env := registry.Env{
-		Log:     slog.New(slog.DiscardHandler),
-		Metrics: metric.NewSet(metric.Source, "a1", "r1", "netcat"),
-		Listen: func(ctx context.Context, network, addr string) (net.Listener, error) {
-			l, err := new(net.ListenConfig).Listen(ctx, network, addr)
-			if err == nil {
-				listening <- l.Addr().String()
-			}
-			return l, err
-		},
-	}
+	env := environment(listening)
 	src, err := New(env, s)
 	if err != nil {
 		t.Fatal(err)
@@ -92,7 +116,7 @@ func run(t *testing.T, s Settings, out sources.Output) (addr string, counters me
 	go func() { ended <- src.Run(ctx, out) }()
 	stop = sync.OnceValue(func() error { cancel(); return <-ended })
 	t.Cleanup(func() { stop() })
-	return <-listening, metric.NewSource(env.Metrics), stop
+	return address(listening), metric.NewSource(env.Metrics), stop
 }
 
 func dial(t *testing.T, addr string) *net.TCPConn {
@@ -127,6 +151,31 @@ func receiveEnd(t *testing.T, conn net.Conn) {
 	if got, err := io.ReadAll(conn); len(got) > 0 || err != nil {
 		t.Errorf("further answer %q, error %v, want the end", got, err)
 	}
+}
+
+func TestSource(t *testing.T) {
+	addrs := map[sources.Source]chan string{}
+	said := 0
+	flowtest.Source(t, flowtest.SourceCase{
+		New: func(t *testing.T) sources.Source {
+			addr := make(chan string, 1)
+			src, err := New(environment(addr), defaults)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addrs[src] = addr
+			return src
+		},
+		Feed: func(t *testing.T, s sources.Source, n int) (bodies []string) {
+			conn := dial(t, address(addrs[s]))
+			for range n {
+				said++
+				bodies = append(bodies, fmt.Sprint(said))
+			}
+			send(t, conn, strings.Join(bodies, "\n")+"\n")
+			return bodies
+		},
+	})
 }
 
 // flumeCase is a connection to Flume's source, as it was recorded.
