@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math/bits"
 	"time"
@@ -160,6 +161,9 @@ func (in *Inlet) direct(ctx context.Context, w *inletWiring, b *event.Batch) (tr
 	}
 	tighten(b.Events, true)
 	if err := l.put(ctx, b.Events); err != nil {
+		if n > 1 && errors.Is(err, event.ErrTooLarge) {
+			return false, nil // a route cuts it
+		}
 		r := newRoute(in, w, n)
 		r.wiring = w
 		r.owed = append(r.owed, owed{link: l, events: b.Events})

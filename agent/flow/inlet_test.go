@@ -125,6 +125,24 @@ func TestLargeBatchIsPutInPiecesAndKeepsItsProgress(t *testing.T) {
 	wantCount(t, "received", in.count.Received.Value(), 10)
 }
 
+func TestBatchTooLargeForTheChannelsBytesIsCut(t *testing.T) {
+	c := &flowtest.FakeChannel{OnPut: func(events []event.Event) error {
+		for _, e := range events {
+			if len(events) > 3 || string(e.Body) == "7" {
+				return refuse(event.ErrTooLarge)
+			}
+		}
+		return nil
+	}}
+	in, _ := wire(nil, nil, c)
+	mustSend(t, in, numbers(8, 18))
+	wantBodies(t, c, texts(8, 18))
+	c = &flowtest.FakeChannel{OnPut: c.OnPut}
+	in, _ = wire(nil, nil, c)
+	mustRefuse(t, in, numbers(0, 10), event.ErrTooLarge)
+	wantBodies(t, c, texts(0, 7)) // the one that can never fit stops what is behind it
+}
+
 func TestResetAndRebuiltBatchesForgetWhatIsOwed(t *testing.T) {
 	fail := true
 	c1 := &flowtest.FakeChannel{}

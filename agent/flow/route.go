@@ -2,6 +2,7 @@ package flow
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -125,14 +126,21 @@ func (r *route) intercept(b *event.Batch) error {
 	return nil
 }
 
-// pay puts what is owed in transactions that the channel allows; what was taken is owed no more.
+// pay puts what is owed in transactions that the channel allows; what was taken is owed no more. A piece that is too large
+// for the channel's bytes is halved: only a single event can be that for good.
 func (r *route) pay(ctx context.Context, o *owed) error {
+	most := o.link.maxTx()
 	for len(o.events) > 0 {
 		piece := o.events
-		if limit := o.link.maxTx(); limit > 0 && len(piece) > limit {
-			piece = piece[:limit]
+		if most > 0 && len(piece) > most {
+			piece = piece[:most]
 		}
-		if err := o.link.put(ctx, piece); err != nil {
+		err := o.link.put(ctx, piece)
+		if err != nil && len(piece) > 1 && errors.Is(err, event.ErrTooLarge) {
+			most = len(piece) / 2
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		o.events = o.events[len(piece):]
