@@ -4,6 +4,7 @@ package main
 import (
 	_ "goflume/channels/file"
 	_ "goflume/channels/memory"
+	_ "goflume/sinks/elasticsearch"
 	_ "goflume/sinks/fileroll"
 	_ "goflume/sinks/logger"
 	_ "goflume/sinks/null"
