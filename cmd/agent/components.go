@@ -6,6 +6,7 @@ import (
 	_ "goflume/channels/memory"
 	_ "goflume/sinks/elasticsearch"
 	_ "goflume/sinks/fileroll"
+	_ "goflume/sinks/hdfs"
 	_ "goflume/sinks/logger"
 	_ "goflume/sinks/null"
 	_ "goflume/sources/netcat"

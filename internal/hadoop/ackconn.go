@@ -83,7 +83,7 @@ func (c *ackConn) fail(err error) {
 func (c *ackConn) failLocked(err error) {
 	if c.err == nil {
 		if errors.Is(err, io.EOF) {
-			err = fmt.Errorf("datanode %s closed the connection", c.RemoteAddr())
+			err = fmt.Errorf("datanode %s closed the connection", c.peer())
 		}
 		c.err = err
 	}
@@ -122,7 +122,7 @@ func (c *ackConn) wait(stop <-chan struct{}) error {
 			c.mu.Lock()
 		case <-stop:
 			c.mu.Lock()
-			return fmt.Errorf("datanode %s has not acknowledged packet %d", c.RemoteAddr(), want)
+			return fmt.Errorf("datanode %s has not acknowledged packet %d", c.peer(), want)
 		}
 	}
 }
@@ -388,4 +388,11 @@ func (i *inParser) ack(b []byte, c *ackConn) bool {
 		c.wakeLocked()
 	}
 	return true
+}
+
+func (c *ackConn) peer() string {
+	if c.Conn == nil {
+		return "?"
+	}
+	return c.RemoteAddr().String()
 }
