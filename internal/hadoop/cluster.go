@@ -252,6 +252,9 @@ func (c *cluster) call(ctx context.Context, verb, name string, f func(*hdfs.Clie
 			break
 		}
 	}
+	if hard.Err() != nil {
+		err = context.Cause(hard)
+	}
 	return fmt.Errorf("%s %s on %s: %w", verb, name, c.name, explain(err))
 }
 
@@ -303,11 +306,15 @@ func explain(err error) error {
 		return err
 	}
 	class := remote.Exception()
-	class = class[strings.LastIndexByte(class, '.')+1:]
+	class = class[strings.LastIndexAny(class, ".$")+1:]
 	said, _, _ := strings.Cut(remote.Message(), "\n")
 	switch class {
 	case "InvalidPathException", "PathComponentTooLongException":
 		return fmt.Errorf("%w: %s: %s", ErrName, class, said)
+	case "FileNotFoundException":
+		return fmt.Errorf("%w: %s", fs.ErrNotExist, said)
+	case "AccessControlException":
+		return fmt.Errorf("%w: %s", fs.ErrPermission, said)
 	case "SafeModeException":
 		said = "the namenode is in safe mode and takes no writes: " + said
 	}
