@@ -162,10 +162,17 @@ func (m *mender) postpone(r *repair) (over bool) {
 
 // try closes the file, looks whether all is there and gives it its final name.
 func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
+	if r.safe == 0 && !r.orphan { // nothing in it was ever acknowledged: it comes again, elsewhere
+		if err := m.fs.Remove(ctx, r.inUse); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return false, err
+		}
+		m.journal.done(r.inUse)
+		return true, nil
+	}
 	closed, err := m.fs.Settle(ctx, r.inUse)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if r.orphan || r.safe == 0 {
+		if r.orphan {
 			m.journal.done(r.inUse) // renamed before the crash, or never made
 			return true, nil
 		}
@@ -187,7 +194,7 @@ func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
 		m.log.Error("A file is shorter than what was acknowledged: data is lost", "file", r.inUse, "bytes", size, "acknowledged", r.safe)
 	}
 	switch {
-	case size == 0, r.safe == 0 && !r.orphan: // nothing in it was ever acknowledged: it comes again, elsewhere
+	case size == 0:
 		err = m.fs.Remove(ctx, r.inUse)
 	case r.inUse != r.final:
 		err = rename(ctx, m.fs, r.inUse, r.final)

@@ -257,7 +257,7 @@ func (s *Sink) roll(ctx context.Context, b *bucket) error {
 			b.thin++
 		case b.thin == maxThin:
 			b.thin++
-			s.log.Error("Files have too few replicas whatever is tried, they are no longer rolled for it", "file", f.inUse,
+			s.log.Warn("Files have too few replicas whatever is tried, they are no longer rolled for it", "file", f.inUse,
 				"replicas", f.out.Replicas(), "wanted", f.out.Wanted())
 		}
 	}
