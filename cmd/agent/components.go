@@ -7,6 +7,7 @@ import (
 	_ "goflume/sinks/elasticsearch"
 	_ "goflume/sinks/fileroll"
 	_ "goflume/sinks/hdfs"
+	_ "goflume/sinks/kafka"
 	_ "goflume/sinks/logger"
 	_ "goflume/sinks/null"
 	_ "goflume/sources/netcat"
