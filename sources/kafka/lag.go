@@ -1,0 +1,64 @@
+package kafka
+
+import (
+	"math"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"goflume/internal/kafka"
+	"goflume/internal/metric"
+)
+
+// lags are how far behind the partitions' ends the source is. A partition that belongs to another member shows no number.
+type lags struct {
+	set *metric.Set
+
+	mu  sync.Mutex
+	all map[place]*lag
+}
+
+type place struct {
+	topic     string
+	partition int32
+}
+
+// lag is one partition's.
+type lag struct {
+	claim atomic.Pointer[kafka.Claim]
+	next  atomic.Int64 // offset; -1 for nothing delivered yet
+}
+
+func (l *lag) value() float64 {
+	c := l.claim.Load()
+	if c == nil {
+		return math.NaN()
+	}
+	next := l.next.Load()
+	if next < 0 {
+		return math.NaN()
+	}
+	return float64(max(c.HighWater()-next, 0))
+}
+
+// begin shows the claim's lag, until end.
+func (l *lags) begin(c *kafka.Claim) *lag {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	at := place{c.Topic, c.Partition}
+	one := l.all[at]
+	if one == nil {
+		if l.all == nil {
+			l.all = map[place]*lag{}
+		}
+		one = new(lag)
+		l.all[at] = one
+		l.set.Func("", "flume_source_kafka_lag_events", "Records between the last delivered one and the partition's end.", one.value,
+			"topic", c.Topic, "partition", strconv.Itoa(int(c.Partition)))
+	}
+	one.next.Store(-1)
+	one.claim.Store(c)
+	return one
+}
+
+func (l *lag) end() { l.claim.Store(nil) }
