@@ -52,7 +52,10 @@ func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.
 		l, err = lc.Listen(ctx, network, addr) // the port was only kept for a source that has another address now
 	}
 	if err != nil {
-		return nil, inUse(err, network, addr)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			err = &PortError{Network: network, Addr: addr, Err: err}
+		}
+		return nil, err
 	}
 	k := &socket{network: network, addr: addr, l: l, conns: make(chan accepted), closed: make(chan struct{})}
 	s.open = append(s.open, k)
@@ -190,18 +193,10 @@ func (s *sockets) release(owner string) {
 	}
 }
 
-// inUse adds to "address already in use" who uses it.
-func inUse(err error, network, addr string) error {
-	if !errors.Is(err, syscall.EADDRINUSE) {
-		return err
-	}
-	return &PortError{Network: network, Addr: addr, Holder: portHolder(addr), Err: err}
-}
-
 // PortError says that an address to listen on is taken.
 type PortError struct {
 	Network, Addr string
-	Holder        string // such as `pid 4121 (java)`; empty where it cannot be told
+	Holder        string // such as `pid 4121 (java)`, filled in by Explain; empty where it cannot be told
 	Err           error
 }
 
@@ -212,6 +207,9 @@ func (e *PortError) Error() string {
 	}
 	return s
 }
+
+// Explain looks for who has the port, which may take a while.
+func (e *PortError) Explain() { e.Holder = portHolder(e.Addr) }
 
 // Unwrap returns the error of the system call.
 func (e *PortError) Unwrap() error { return e.Err }

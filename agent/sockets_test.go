@@ -116,6 +116,7 @@ func TestPortInUseNamesItsHolder(t *testing.T) {
 	if !errors.As(err, &pe) || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("second listener: %v, want a PortError", err)
 	}
+	pe.Explain()
 	if _, statErr := os.Stat("/proc/net/tcp"); statErr == nil && pe.Holder != "another component of this agent" {
 		t.Errorf("holder: %q, want this agent", pe.Holder)
 	}

@@ -37,7 +37,8 @@ type source struct {
 	log     *slog.Logger
 	sockets *sockets
 
-	settled chan struct{} // closed once it runs or has failed, the first time
+	slow    atomic.Pointer[time.Timer] // of grace
+	settled chan struct{}              // closed once it runs or has failed, the first time
 	once    sync.Once
 	cancel  context.CancelFunc
 	done    chan struct{} // closed when it has stopped
@@ -83,9 +84,9 @@ func (s *source) run(ctx context.Context) {
 	for {
 		began := time.Now()
 		s.health.set(Starting)
-		running := time.AfterFunc(grace, s.up)
+		s.slow.Store(time.AfterFunc(grace, s.up))
 		err := safe.Call(func() error { return s.source.Run(ctx, s.inlet) })
-		running.Stop()
+		s.slow.Load().Stop()
 		s.sockets.release(s.name)
 		if ctx.Err() != nil || err == nil {
 			s.ended(ctx, err)
@@ -94,6 +95,10 @@ func (s *source) run(ctx context.Context) {
 		s.sockets.sweep(s.name) // rather refused than left waiting
 		if time.Since(began) > steady {
 			wait.Reset()
+		}
+		var taken *PortError
+		if errors.As(err, &taken) {
+			taken.Explain()
 		}
 		d := wait.Next()
 		if s.health.fail(Backoff, err) {
@@ -159,6 +164,9 @@ func (s *source) report(err error) {
 
 // listen is the Env's Listen.
 func (s *source) listen(ctx context.Context, network, addr string) (net.Listener, error) {
+	if t := s.slow.Load(); t != nil {
+		t.Stop() // it tells now
+	}
 	l, err := s.sockets.listen(ctx, s.name, network, addr)
 	if err == nil {
 		s.up()

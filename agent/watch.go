@@ -23,8 +23,8 @@ const (
 
 // Watcher tells when configuration files have other contents than before. It is told by the kernel about their folders,
 // and looks by itself every Poll, for file systems that tell nothing (NFS). What counts are the contents, so touching a
-// file is no change, and the exchange of a symbolic link, as Kubernetes does it, is one. A file that is gone or cannot be
-// read is no change either: half of a replacement.
+// file is no change, and the exchange of a symbolic link, as Kubernetes does it, is one. A file that is gone, cannot be
+// read, or is still being written is no change either: half of a replacement.
 type Watcher struct {
 	Files []string // files, or folders of *.conf and *.properties
 	Poll  time.Duration
@@ -47,6 +47,7 @@ func (w *Watcher) Run(ctx context.Context, seen string, changed func()) {
 	quiet := time.NewTimer(0) // a change may have come before the watch: look at once
 	defer quiet.Stop()
 	var busy time.Time // of the first event that was not looked at yet
+	var fresh string   // other contents, seen once: they count when they are still the same a moment later
 	w.follow(kernel)
 	for {
 		select {
@@ -77,8 +78,15 @@ func (w *Watcher) Run(ctx context.Context, seen string, changed func()) {
 		}
 		busy = time.Time{}
 		w.follow(kernel)
-		if now, err := Fingerprint(w.Files); err == nil && now != seen {
-			seen = now
+		now, err := Fingerprint(w.Files)
+		switch {
+		case err != nil || now == seen:
+			fresh = ""
+		case now != fresh:
+			fresh = now
+			quiet.Reset(watchQuiet)
+		default:
+			seen, fresh = now, ""
 			changed()
 		}
 	}
