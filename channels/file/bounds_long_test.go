@@ -9,4 +9,5 @@ const (
 	tearStep      = 1
 	flipStep      = 1
 	errorScripts  = 100
+	importStep    = 1
 )

@@ -9,4 +9,5 @@ const (
 	tearStep      = 23
 	flipStep      = 61
 	errorScripts  = 2
+	importStep    = 7
 )

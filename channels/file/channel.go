@@ -21,18 +21,24 @@ const lanesPerDir = 2
 
 // Channel is a queue on disk. Lock order: takeMu, ckptMu, mu.
 type Channel struct {
-	env   registry.Env
-	set   Settings
-	fs    vfs.FS
-	keys  keyring
-	m     metrics
+	env  registry.Env
+	set  Settings
+	fs   vfs.FS
+	keys keyring
+	m    metrics
+
+	readOnly  bool // Examine: nothing is written
+	giveUp    bool // Examine, Repair: files that are gone do not end it
+	importing bool // Import: Flume's files may be there
+
 	locks []io.Closer
 
 	ops     sync.WaitGroup // Puts and Commits under way
 	keeping sync.WaitGroup
 	kick    chan struct{} // size 1: the keeper has work
 
-	takeMu sync.Mutex // taking: the lanes' cursors move
+	takeMu  sync.Mutex    // taking: the lanes' cursors move
+	damaged map[pos]int64 // damaged spans that were seen: where they end
 
 	ckptMu sync.Mutex // one checkpoint at a time
 	slots  []*slot
@@ -138,7 +144,12 @@ func (c *Channel) lockDirs() error {
 		ckpt = append(ckpt, expand(c.set.BackupCheckpointDir))
 	}
 	data := c.set.dataDirs()
+	locked := map[string]bool{}
 	for _, dir := range append(ckpt, data...) {
+		if locked[dir] {
+			continue
+		}
+		locked[dir] = true
 		if err := c.fs.MkdirAll(dir); err != nil {
 			return err
 		}
@@ -150,6 +161,9 @@ func (c *Channel) lockDirs() error {
 			return err
 		}
 		c.locks = append(c.locks, l)
+		if c.readOnly {
+			continue
+		}
 		if err := c.syncNames(dir); err != nil {
 			return err
 		}

@@ -22,6 +22,9 @@ type lossWatch struct {
 // skipDamage sets the damaged bytes at off aside and returns where the next frame is. limit is the end of what was
 // promised.
 func (c *Channel) skipDamage(seg *segment, r *frameReader, off, limit int64) (int64, error) {
+	if next := c.damaged[pos{seg.id, off}]; next > 0 {
+		return next, nil // seen when the channel was opened
+	}
 	next, ok, err := r.find(off, limit)
 	if err != nil {
 		return 0, err
@@ -32,8 +35,15 @@ func (c *Channel) skipDamage(seg *segment, r *frameReader, off, limit int64) (in
 	if c.set.OnCorruption == "halt" {
 		return 0, fmt.Errorf("segment %s at %d: %d bytes: %w; see `agent channel fsck`, or set onCorruption = quarantine", seg, off, next-off, ErrCorrupt)
 	}
+	if c.damaged == nil {
+		c.damaged = map[pos]int64{}
+	}
+	c.damaged[pos{seg.id, off}] = next
 	c.m.quarantined.Add(1)
-	kept := c.quarantine(seg, off, next)
+	kept := ""
+	if !c.readOnly {
+		kept = c.quarantine(seg, off, next)
+	}
 	c.env.Log.Error("A log file is damaged; delivery goes on behind the damage",
 		"file", seg.String(), "from", off, "to", next, "copy", kept)
 	return next, nil

@@ -6,8 +6,9 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
+
+	"goflume/channels/file/flumelog"
 )
 
 // seqGap is left between the numbers of a life of the channel that ended without Close and those of the next: numbers of
@@ -16,8 +17,10 @@ const seqGap = 1 << 20
 
 // recover reads what an earlier life has left and makes the channel ready.
 func (c *Channel) recover(ctx context.Context) error {
-	if err := c.refuseFlume(); err != nil {
-		return err
+	if !c.importing {
+		if err := c.refuseFlume(); err != nil {
+			return err
+		}
 	}
 	files, err := c.readSegments()
 	if err != nil {
@@ -30,8 +33,10 @@ func (c *Channel) recover(ctx context.Context) error {
 	if err := c.sameChannel(k, files); err != nil {
 		return err
 	}
-	if err := c.confirmSlots(); err != nil {
-		return err
+	if !c.readOnly {
+		if err := c.confirmSlots(); err != nil {
+			return err
+		}
 	}
 	n := lanesPerDir * len(c.dirs)
 	for i := range n {
@@ -47,6 +52,9 @@ func (c *Channel) recover(ctx context.Context) error {
 		}
 	}
 	c.settle(k, f)
+	if c.readOnly {
+		return nil
+	}
 	if err := c.rewriteTails(f.rewrite); err != nil {
 		return err
 	}
@@ -69,7 +77,7 @@ func (c *Channel) refuseFlume() error {
 				return fmt.Errorf("%s holds a file channel of Apache Flume (%s): stop Flume and run `agent channel import` first", d.path, n)
 			}
 		}
-		if slices.Contains(names, importMark) {
+		if slices.Contains(names, importMark) || slices.Contains(names, importDone) {
 			return fmt.Errorf("%s holds an import from Apache Flume that did not end: run `agent channel import` again", d.path)
 		}
 	}
@@ -91,7 +99,11 @@ func (c *Channel) readSegments() ([]*segment, error) {
 			}
 			d.next = max(d.next, n)
 			s := &segment{dir: d, name: name, end: pageSize}
-			if s.file, err = c.fs.Open(s.String()); err != nil {
+			open := c.fs.Open
+			if c.readOnly {
+				open = c.fs.OpenRead
+			}
+			if s.file, err = open(s.String()); err != nil {
 				return nil, err
 			}
 			page := make([]byte, pageSize)
@@ -158,6 +170,10 @@ func (c *Channel) chooseCheckpoint(files []*segment) (*checkpoint, error) {
 	}
 	for _, s := range best.segs {
 		if have[s.id] || s.first == s.last || best.done.covers(s.first, s.last) {
+			continue
+		}
+		if c.giveUp {
+			c.env.Log.Error("A log file is gone", "segment", s.id, "from", s.first, "upTo", s.last)
 			continue
 		}
 		if backup {
@@ -422,19 +438,5 @@ func (c *Channel) trimTails() {
 	}
 }
 
-// importMark is the file that an import keeps in every data directory until it has ended.
-const importMark = "flume-import"
-
 // IsFlumeLog tells whether a file of that name holds events of Apache Flume's file channel.
-func IsFlumeLog(name string) bool {
-	ok, _ := filepath.Match("log-[0-9]*", name)
-	if !ok {
-		return false
-	}
-	for _, r := range name[len("log-"):] {
-		if r < '0' || r > '9' {
-			return false
-		}
-	}
-	return true
-}
+func IsFlumeLog(name string) bool { return flumelog.IsLog(name) }
