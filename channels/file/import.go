@@ -97,7 +97,7 @@ func (c *Channel) importState() (st importState, err error) {
 		}
 	}
 	if len(st.ours) > 0 && !st.begun && !st.done {
-		return st, fmt.Errorf("%s: there is a channel of this program already, beside Flume's files", filepath.Dir(st.ours[0]))
+		return st, fmt.Errorf("%s: there is a channel of this program already; nothing was imported", filepath.Dir(st.ours[0]))
 	}
 	return st, nil
 }
