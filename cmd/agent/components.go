@@ -10,6 +10,7 @@ import (
 	_ "goflume/sinks/kafka"
 	_ "goflume/sinks/logger"
 	_ "goflume/sinks/null"
+	_ "goflume/sources/exec"
 	_ "goflume/sources/kafka"
 	_ "goflume/sources/netcat"
 	_ "goflume/sources/seq"

@@ -3,7 +3,6 @@ package charset
 
 import (
 	"fmt"
-	"io"
 	"strings"
 
 	"golang.org/x/text/encoding"
@@ -92,15 +91,6 @@ func (d *Decoder) Append(dst, src []byte, atEnd bool) (out []byte, used int) {
 		return append(dst, src...), len(src)
 	}
 	return run(d.t, dst, src, atEnd)
-}
-
-// Reader returns what src gives as UTF-8; for UTF-8 that is src itself.
-func (c Charset) Reader(src io.Reader) io.Reader {
-	e := c.encoding()
-	if e == nil {
-		return src
-	}
-	return transform.NewReader(src, e.NewDecoder())
 }
 
 // Encode appends the UTF-8 text src to dst in the set c. What the set lacks becomes `?` or the set's own substitute.

@@ -27,6 +27,10 @@ type Reader struct {
 	scanned int // no newline between start and here
 	end     int // of what was read
 	reads   int // into this chunk
+
+	// Of NextAny:
+	clean       int  // no newline between scanned and here
+	afterReturn bool // a newline here belongs to the carriage return before it
 }
 
 // NewReader returns a reader of the lines of src.
@@ -57,6 +61,7 @@ func (r *Reader) renew() {
 	r.chunk = make([]byte, max(min(max(size, minChunk), maxChunk), 2*len(rest)))
 	r.end = copy(r.chunk, rest)
 	r.scanned -= r.start
+	r.clean -= r.start
 	r.start, r.reads = 0, 0
 }
 
@@ -70,6 +75,33 @@ func (r *Reader) Next() (line []byte, ok bool) {
 	line = r.chunk[r.start : r.scanned+n]
 	r.start = r.scanned + n + 1
 	r.scanned = r.start
+	return line, true
+}
+
+// NextAny is Next for lines that end in a newline, a carriage return, or one behind the other.
+func (r *Reader) NextAny() (line []byte, ok bool) {
+	if r.afterReturn && r.scanned < r.end {
+		r.afterReturn = false
+		if r.chunk[r.scanned] == '\n' {
+			r.scanned++
+			r.start = r.scanned
+		}
+	}
+	r.clean = max(r.clean, r.scanned)
+	n := bytes.IndexByte(r.chunk[r.clean:r.end], '\n')
+	if n >= 0 {
+		r.clean += n
+	} else {
+		r.clean = r.end
+	}
+	at := bytes.IndexByte(r.chunk[r.scanned:r.clean], '\r')
+	if at < 0 {
+		return r.Next()
+	}
+	line = r.chunk[r.start : r.scanned+at]
+	r.scanned += at + 1
+	r.start = r.scanned
+	r.afterReturn = true
 	return line, true
 }
 

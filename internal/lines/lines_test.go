@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -87,6 +88,27 @@ func TestTakeEndsTheUnfinishedLine(t *testing.T) {
 	r.Fill()
 	if got, ok := r.Next(); string(got) != "d" || !ok {
 		t.Errorf("Next: %q, want d", got)
+	}
+}
+
+func TestAnyLineEndIsOne(t *testing.T) {
+	const text = "a\nb\r\nc\rd\r\r\n\n\re"
+	want := []string{"a", "b", "c", "d", "", "", "", "e"}
+	for name, src := range map[string]io.Reader{
+		"whole":        strings.NewReader(text),
+		"single bytes": iotest.OneByteReader(strings.NewReader(text)),
+	} {
+		r := NewReader(src)
+		var got []string
+		for err := error(nil); err == nil; {
+			_, err = r.Fill()
+			for line, ok := r.NextAny(); ok; line, ok = r.NextAny() {
+				got = append(got, string(line))
+			}
+		}
+		if got = append(got, string(r.Rest())); !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", name, got, want)
+		}
 	}
 }
 

@@ -72,7 +72,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	context.AfterFunc(ctx, func() { l.Close() })
-	sending := outlast(ctx)
+	sending := sources.Outlast(ctx, grace)
 	for wait := retry.Default(); ; {
 		conn, err := l.Accept()
 		switch {
@@ -88,13 +88,6 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 			retry.Sleep(ctx, wait.Next())
 		}
 	}
-}
-
-// outlast returns a context that ends a little later than ctx.
-func outlast(ctx context.Context) context.Context {
-	later, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
-	return later
 }
 
 func (s *Source) serve(ctx, sending context.Context, conn net.Conn, out sources.Output) {
