@@ -1,7 +1,6 @@
 package service
 
 import (
-	"archive/zip"
 	"bufio"
 	"context"
 	"crypto/sha256"
@@ -9,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,7 +27,7 @@ type Set string
 // mavenPlugin copies a project's dependencies into a directory.
 const mavenPlugin = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
-// CacheDir is where sets, runs and kept logs live: $GOFLUME_CACHE, else goflume in the user's cache directory.
+// CacheDir is where sets and kept logs live: $GOFLUME_CACHE, else goflume in the user's cache directory.
 func CacheDir() (string, error) {
 	if dir := os.Getenv("GOFLUME_CACHE"); dir != "" {
 		return filepath.Abs(dir)
@@ -110,17 +108,8 @@ func (s Set) Install(ctx context.Context) error {
 	if err := runMaven(cmd, s); err != nil {
 		return err
 	}
-	zips, err := filepath.Glob(filepath.Join(work, "lib", "*.zip"))
-	if err != nil {
+	if err := unpackAll(s, filepath.Join(work, "lib"), filepath.Join(work, "dist")); err != nil {
 		return err
-	}
-	for _, name := range zips {
-		if err := unpack(name, filepath.Join(work, "dist")); err != nil {
-			return fmt.Errorf("unpack %s: %w", name, err)
-		}
-		if err := os.Remove(name); err != nil {
-			return err
-		}
 	}
 	return os.Rename(work, dir)
 }
@@ -191,51 +180,6 @@ func (s Set) unpacked(pattern string) (string, error) {
 		return "", fmt.Errorf("set %s in %s: %d directories match %s, want one", s, dir, len(found), pattern)
 	}
 	return found[0], nil
-}
-
-// unpack extracts a zip archive with the modes of its files.
-func unpack(name, dir string) error {
-	archive, err := zip.OpenReader(name)
-	if err != nil {
-		return err
-	}
-	defer archive.Close()
-	for _, f := range archive.File {
-		if !filepath.IsLocal(f.Name) {
-			return fmt.Errorf("entry %q leaves the directory", f.Name)
-		}
-		to := filepath.Join(dir, f.Name)
-		if f.FileInfo().IsDir() {
-			if err := os.MkdirAll(to, 0o755); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return err
-		}
-		if err := unpackFile(f, to); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func unpackFile(f *zip.File, to string) error {
-	in, err := f.Open()
-	if err != nil {
-		return err
-	}
-	defer in.Close()
-	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, f.Mode().Perm()|0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		return err
-	}
-	return out.Close()
 }
 
 // locate returns the set's pom and where it is or will be installed.

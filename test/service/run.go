@@ -33,15 +33,12 @@ const keptRuns = 20
 
 // newRun makes the directory of a run and removes those whose owners were killed.
 func newRun(name string) (*Run, error) {
-	cache, err := CacheDir()
-	if err != nil {
+	// Not below the cache: Hive does not see files below a directory that begins with a dot.
+	runs := filepath.Join(os.TempDir(), fmt.Sprintf("goflume-run-%d", os.Getuid()))
+	if err := os.MkdirAll(runs, 0o700); err != nil {
 		return nil, err
 	}
-	runs := filepath.Join(cache, "run")
-	if err := os.MkdirAll(runs, 0o755); err != nil {
-		return nil, err
-	}
-	unlock, err := lockFile(filepath.Join(cache, "run.lock"))
+	unlock, err := lockFile(runs + ".lock")
 	if err != nil {
 		return nil, err
 	}
@@ -118,16 +115,17 @@ func (r *Run) End(keep bool) {
 	r.lock.Close()
 }
 
-// keepLogs moves logs and configuration to failed/ in the cache.
+// keepLogs copies logs and configuration to failed/ in the cache.
 func (r *Run) keepLogs() {
-	failed := filepath.Join(filepath.Dir(filepath.Dir(r.Dir)), "failed")
-	kept := filepath.Join(failed, time.Now().Format("20060102-150405-")+filepath.Base(r.Dir))
-	if err := os.MkdirAll(kept, 0o755); err != nil {
+	cache, err := CacheDir()
+	if err != nil {
 		say("%s: keeping the logs: %v", r.name, err)
 		return
 	}
+	failed := filepath.Join(cache, "failed")
+	kept := filepath.Join(failed, time.Now().Format("20060102-150405-")+filepath.Base(r.Dir))
 	for _, sub := range []string{"logs", "conf"} {
-		if err := os.Rename(filepath.Join(r.Dir, sub), filepath.Join(kept, sub)); err != nil {
+		if err := os.CopyFS(filepath.Join(kept, sub), os.DirFS(filepath.Join(r.Dir, sub))); err != nil {
 			say("%s: keeping the logs: %v", r.name, err)
 			return
 		}

@@ -5,8 +5,8 @@
 //	h := service.Shared(t, service.HDFS{Datanodes: 3})   // one for the test binary, gone when Main returns
 //	h := service.Start(t, service.HDFS{})                // one for this test, gone when the test ends
 //
-// Servers listen on loopback, on free ports, below a directory of their own in the cache. Every process is
-// killed with the test binary, however that ends. Their logs are kept when a test fails.
+// Servers listen on loopback, on free ports, and live in a temporary directory of their own. Every process is
+// killed with the test binary, however that ends. Their logs are kept in the cache when a test fails.
 //
 // Tests that call Start or Shared run when GOFLUME_REAL is set. With GOFLUME_REAL=1 they skip, saying so on
 // standard error, where Java or Maven is missing; with GOFLUME_REAL=require, which is what make test-real

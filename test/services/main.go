@@ -90,6 +90,9 @@ var starters = map[string]func(context.Context) (string, *service.Run, error){
 	"hbase": starter(service.HBase{}, func(h *service.HBaseServer) string {
 		return fmt.Sprintf("zookeeper %s\nHBASE_CONF_DIR=%s", h.ZooKeeperAddr(), h.ConfDir())
 	}),
+	"hive": starter(service.Hive{}, func(h *service.HiveServer) string {
+		return fmt.Sprintf("metastore %s, HiveServer2 %s (NOSASL)", h.MetastoreAddr(), h.Addr())
+	}),
 	"opensearch":    starter(service.OpenSearch{}, whereSearch),
 	"elasticsearch": starter(service.Elasticsearch{Secure: true}, whereSearch),
 	"zookeeper":     starter(service.ZooKeeper{}, (*service.ZooKeeperServer).Addr),
