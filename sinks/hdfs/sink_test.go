@@ -243,6 +243,9 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"hdfs.path = /x\nhdfs.round = true\nhdfs.roundValue = 61":                 "hdfs.roundValue",
 		"hdfs.path = /x\nhdfs.codeC = gzip\nhdfs.fileType = DataStream":           "hdfs.codeC",
 		"hdfs.path = /x\nhdfs.kerberosPrincipal = a":                              "hdfs.kerberosPrincipal",
+		"hdfs.path = /x\nhdfs.codeC = lzo":                                        "hdfs.codeC",
+		"hdfs.path = /x\nhdfs.fileType = CompressedStream":                        "hdfs.fileType",
+		"hdfs.path = /x\nhdfs.writeFormat = com.example.Mine":                     "hdfs.writeFormat",
 		"hdfs.path = /x\nhdfs.batchSize = 0":                                      "hdfs.batchSize",
 		"hdfs.path = /x\nonError = ignore":                                        "onError",
 		"hdfs.filePrefix = x":                                                     "hdfs.path",
@@ -257,6 +260,29 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		if !found {
 			t.Errorf("%q: %v, want an issue about %s", settings, issues, want)
 		}
+	}
+}
+
+func TestTypesAndCodecsInAnyCase(t *testing.T) {
+	dir := t.TempDir()
+	for settings, suffix := range map[string]string{
+		"hdfs.fileType = compressedSTREAM\nhdfs.codeC = BZIP2": ".bz2", "hdfs.codeC = org.apache.hadoop.io.compress.Lz4Codec": ".lz4",
+		"hdfs.fileType = sequencefile\nhdfs.codeC = none\nhdfs.writeFormat = text": "", "hdfs.codeC = zstandard\nhdfs.fileSuffix = .x": ".x",
+	} {
+		s := opened(t, testEnv(t, t.TempDir()), "hdfs.path = file://"+dir+"\n"+settings)
+		write(t, s, "a")
+		name := s.buckets[place{dir, "FlumeData"}].file.final
+		if filepath.Ext(name) != suffix && suffix != "" || !strings.HasSuffix(name, suffix) {
+			t.Errorf("%q: %s, want a name that ends in %q", settings, name, suffix)
+		}
+	}
+}
+
+func TestAKeyThatIsNoNumberIsRefused(t *testing.T) {
+	s := opened(t, testEnv(t, t.TempDir()), "hdfs.path = file://"+t.TempDir())
+	e := event.Event{Headers: []event.Header{{Key: "timestamp", Value: "today"}}}
+	if err := s.Write(t.Context(), []event.Event{e}); err == nil || !strings.Contains(err.Error(), "today") {
+		t.Errorf("Write: %v, want an error that names the value", err)
 	}
 }
 
