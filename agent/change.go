@@ -241,16 +241,20 @@ func (c *change) commit() {
 		x.commit()
 	}
 	c.register()
+	var settled []func(context.Context) error
 	for name, w := range c.inlets {
-		c.next.sources[name].inlet.Rewire(w)
+		settled = append(settled, c.next.sources[name].inlet.Rewire(w))
 	}
-	ended := maps.Clone(c.old.sources)
-	maps.DeleteFunc(ended, func(name string, s *source) bool { return c.next.sources[name] == s })
+	ended := c.endedSources()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), stopping)
 	each(ended, func(s *source) { s.stop(ctx) })
-	cancel()
-
 	removed := c.removedChannels()
+	if len(removed) > 0 {
+		for _, wait := range settled {
+			wait(ctx) // a batch on its way into a removed channel counts there; who takes longer has it refused
+		}
+	}
+	cancel()
 	late := c.drains(removed)
 	c.moveSinks(func(label string) bool { return !late[label] })
 	c.startSources()
@@ -273,6 +277,32 @@ func (c *change) commit() {
 		a.received += metric.NewSource(s.set).Received.Value()
 		a.mu.Unlock()
 	}
+}
+
+// endedSources are those of the old generation that are no more. They end by sending what they hold: where their channel
+// was exchanged, into the one that took its place.
+func (c *change) endedSources() map[string]*source {
+	among := maps.Clone(c.next.channels)
+	for name, ch := range c.old.channels {
+		if among[name] == nil {
+			among[name] = ch
+		}
+	}
+	ended := map[string]*source{}
+	for _, p := range c.old.plan.Sources {
+		s := c.old.sources[p.Node.Name]
+		if c.next.sources[p.Node.Name] == s {
+			continue
+		}
+		ended[p.Node.Name] = s
+		if len(c.exchanges) == 0 {
+			continue
+		}
+		if w, err := c.a.inletWiring(p, s, among); err == nil { // it was built once before
+			s.inlet.Rewire(w)
+		}
+	}
+	return ended
 }
 
 // register shows the next generation to Status and to the metrics.
