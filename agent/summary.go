@@ -21,7 +21,7 @@ func (p *Plan) Lines(addresses func(source string) []string) []string {
 			if !slices.Contains(s.Channels, ch.Node.Name) {
 				continue
 			}
-			text := summary(s.Node.Name, s.Entry.Name, s.Settings)
+			text := Summary(s.Node.Name, s.Entry.Name, s.Settings)
 			if addresses != nil {
 				if at := addresses(s.Node.Name); len(at) > 0 {
 					text = s.Node.Name + " " + s.Entry.Name + " " + strings.Join(at, " ")
@@ -32,11 +32,11 @@ func (p *Plan) Lines(addresses func(source string) []string) []string {
 		for _, g := range p.Groups {
 			for _, k := range g.Sinks {
 				if k.Channel == ch.Node.Name {
-					to = append(to, summary(k.Node.Name, k.Entry.Name, k.Settings))
+					to = append(to, Summary(k.Node.Name, k.Entry.Name, k.Settings))
 				}
 			}
 		}
-		parts := []string{strings.Join(from, ", "), summary(ch.Node.Name, ch.Entry.Name, ch.Settings), strings.Join(to, ", ")}
+		parts := []string{strings.Join(from, ", "), Summary(ch.Node.Name, ch.Entry.Name, ch.Settings), strings.Join(to, ", ")}
 		lines = append(lines, strings.Trim(strings.Join(parts, " ──▶ "), " ──▶"))
 	}
 	return lines
@@ -50,8 +50,8 @@ var telling = [][]string{
 	{"hdfs.path"}, {"sink.directory"}, {"spoolDir"}, {"command"}, {"kafka.topic"}, {"kafka.topics"}, {"hostNames"}, {"endpoint"},
 }
 
-// summary is a component's name, type and most telling settings.
-func summary(name, typ string, settings any) string {
+// Summary is a component's name, type and most telling settings.
+func Summary(name, typ string, settings any) string {
 	text := name + " " + typ
 	if settings == nil {
 		return text

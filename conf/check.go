@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -12,12 +13,14 @@ type Part struct {
 	Settings any
 }
 
-// TimeUser is what settings of sinks implement whose events need a timestamp header. NeedsTimestamp returns the key of
-// the value with the escapes and the escapes in their order, such as hdfs.path and %Y, %m, %d; no escapes where the
-// header is not needed.
+// TimeUser is what settings of sinks implement whose events may need a timestamp header. NeedsTimestamp returns the key
+// of the value with the escapes, such as hdfs.path, where they do.
 type TimeUser interface {
-	NeedsTimestamp() (key string, escapes []string)
+	NeedsTimestamp() (key string, needed bool)
 }
+
+// timeEscape is an escape that is filled in from the timestamp header: those of Flume's BucketPath.
+var timeEscape = regexp.MustCompile(`%[taAbBcdDeHIjklmMnpsSyYzZ]`)
 
 // HeaderSetter is what settings of sources and interceptors implement whose events have the header, or may have it.
 type HeaderSetter interface {
@@ -102,9 +105,14 @@ func CheckTimestamp(sink Part, upstream []Part) (Issue, bool) {
 	if !ok {
 		return Issue{}, false
 	}
-	key, escapes := user.NeedsTimestamp()
-	if len(escapes) == 0 {
+	key, needed := user.NeedsTimestamp()
+	if !needed {
 		return Issue{}, false
+	}
+	p, _ := sink.Node.Get(key)
+	escapes := timeEscape.FindAllString(p.Value, -1)
+	if len(escapes) == 0 {
+		escapes = []string{"the time"} // by default
 	}
 	var sources []string
 	for _, up := range upstream {
@@ -124,12 +132,11 @@ func CheckTimestamp(sink Part, upstream []Part) (Issue, bool) {
 		is.Help[0] += ","
 		is.Help = append(is.Help, "or a timestamp interceptor on "+enumerate(sources))
 	}
-	if p, ok := n.Get(key); ok {
-		text := p.ValueAt.text()
-		from, to := strings.Index(text, escapes[0]), strings.LastIndex(text, escapes[len(escapes)-1])
+	if !p.ValueAt.IsZero() {
 		is.At = p.ValueAt
-		if from >= 0 && to >= from {
-			is.At = p.within(text[from : to+len(escapes[len(escapes)-1])])
+		text := is.At.text()
+		if all := timeEscape.FindAllStringIndex(text, -1); len(all) > 0 {
+			is.At = p.within(text[all[0][0]:all[len(all)-1][1]])
 		}
 	}
 	return is, true

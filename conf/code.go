@@ -274,6 +274,12 @@ event fails, and is tried again for ever.
     a1.sinks.k1.hdfs.useLocalTimeStamp = true       the time of writing
     a1.sources.r1.interceptors = i1
     a1.sources.r1.interceptors.i1.type = timestamp  the time of receiving`},
+	{"FL430", "files will be many and small", `
+HDFS keeps every file and block in the memory of its namenode, and what reads the files pays for each. Flume's defaults
+close a file after 30 seconds, 1024 bytes or 10 events, whichever comes first.
+    a1.sinks.k1.hdfs.rollSize = 134217728
+    a1.sinks.k1.hdfs.rollCount = 0
+    a1.sinks.k1.hdfs.rollInterval = 3600`},
 
 	{"FL501", "an exec source cannot replay", `
 The output of a command is read once. What it prints while the agent is down, or while the channel is full, is lost,

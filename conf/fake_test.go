@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"regexp"
 	"strings"
 	"time"
 )
@@ -80,13 +79,8 @@ type fakeHDFS struct {
 	Local bool   `conf:"hdfs.useLocalTimeStamp"`
 }
 
-var timeEscape = regexp.MustCompile(`%[YmdHMS]`)
-
-func (s *fakeHDFS) NeedsTimestamp() (string, []string) {
-	if s.Local {
-		return "hdfs.path", nil
-	}
-	return "hdfs.path", timeEscape.FindAllString(s.Path, -1)
+func (s *fakeHDFS) NeedsTimestamp() (string, bool) {
+	return "hdfs.path", !s.Local && timeEscape.MatchString(s.Path)
 }
 
 type fakeKafka struct {

@@ -99,6 +99,7 @@ func (d *draft) separate(p Property, kind, path, user string) []Item {
 		is.Flume = fmt.Sprintf("%s is not connected to %s", user, enumerate(lost))
 		return clean
 	}
+	is.Component = kind + " " + lost[0]
 	for _, name := range lost {
 		is.removes = append(is.removes, kind+" "+name)
 	}

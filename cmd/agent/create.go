@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"slices"
+	"strconv"
 	"strings"
 
 	"goflume/conf"
@@ -15,20 +15,24 @@ import (
 var createVerb = verb{name: "create", usage: "SOURCE/CHANNEL/SINK", does: "write a configuration that runs", options: true, run: create,
 	more: "  agent create netcat/memory/logger -o flume.conf\n  agent create --full exec/file/hdfs     with every property and what it means\n"}
 
-// samples are values for properties that have no default and are needed, or that make a first run more pleasant, by type
-// and key. Those of a key alone stand for every type.
+// samples are values for properties that have no default and are needed, by key.
 var samples = map[string]string{
 	"bind": "127.0.0.1", "host": "127.0.0.1", "hostname": "127.0.0.1", "port": "44444", "ports": "10001 10002",
-	"channel/memory.capacity": "1000", "channel/memory.transactionCapacity": "100",
-	"command": "tail -F /var/log/syslog", "spoolDir": "/var/spool/flume",
-	"filegroups": "f1", "filegroups.f1": "/var/log/app/.*log", "positionFile": "taildir_position.json",
-	"hdfs.path": "file:///tmp/flume", "hdfs.fileType": "DataStream", "sink.directory": "out",
+	"command": "tail -F /var/log/syslog", "spoolDir": "/var/spool/flume", "filegroups": "f1",
+	"hdfs.path": "file:///tmp/flume", "sink.directory": "out",
 	"kafka.bootstrap.servers": "localhost:9092", "kafka.topics": "flume", "kafka.topic": "flume",
 	"hostNames": "localhost:9200", "endpoint": "http://127.0.0.1:8080/",
 	"table": "events", "columnFamily": "f", "hive.metastore": "thrift://localhost:9083", "hive.database": "default", "hive.table": "events",
-	"consumerKey": "${env:TWITTER_CONSUMER_KEY:-}", "consumerSecret": "${env:TWITTER_CONSUMER_SECRET:-}",
-	"accessToken": "${env:TWITTER_ACCESS_TOKEN:-}", "accessTokenSecret": "${env:TWITTER_ACCESS_SECRET:-}", "bearerToken": "${env:TWITTER_BEARER:-}",
 	"driver.url": "jdbc:sqlite:flume.db",
+}
+
+// further are lines that a type has beside them: it needs one of several properties, or runs better than with Flume's
+// defaults.
+var further = map[string][]string{
+	"hdfs sink":           {"hdfs.fileType = DataStream", "hdfs.rollInterval = 3600", "hdfs.rollSize = 134217728", "hdfs.rollCount = 0"},
+	"taildir source":      {"filegroups.f1 = /var/log/app/.*log"},
+	"twitter source":      {"bearerToken = ${env:TWITTER_BEARER_TOKEN}"},
+	"twitter_json source": {"bearerToken = ${env:TWITTER_BEARER_TOKEN}"},
 }
 
 func create(o *options, std streams) int {
@@ -117,25 +121,39 @@ func configuration(agent string, types [3]docgen.Type, full bool) string {
 			if s.Common {
 				continue
 			}
-			value, sample := samples[types[i].Kind+"/"+types[i].Name+"."+s.Key]
-			if !sample {
-				value, sample = samples[s.Key]
-			}
+			value, ok := samples[s.Key]
 			switch {
-			case sample && (s.Required || s.Default == "" || strings.Contains(s.Key, "apacity") || s.Key == "hdfs.fileType"):
+			case ok && (s.Required || s.Default == ""):
 				fmt.Fprintf(&b, "%s%s = %s\n", path, s.Key, value)
 			case s.Required:
 				fmt.Fprintf(&b, "# %s\n%s%s = CHANGE-ME\n", s.About, path, s.Key)
 			}
 		}
-		if i == 0 && slices.ContainsFunc(types[i].Fields, func(s docgen.Setting) bool { return s.Key == "filegroups.*" }) {
-			fmt.Fprintf(&b, "%sfilegroups.f1 = %s\n", path, samples["filegroups.f1"])
+		if types[i].Kind+types[i].Name == "channelmemory" {
+			batch := largestBatch(types)
+			fmt.Fprintf(&b, "%scapacity = %d\n%stransactionCapacity = %d\n", path, 10*batch, path, batch)
+		}
+		for _, line := range further[types[i].Name+" "+types[i].Kind] {
+			fmt.Fprintf(&b, "%s%s\n", path, line)
 		}
 		if full {
 			everything(&b, path, types[i])
 		}
 	}
 	return b.String()
+}
+
+// largestBatch is the least transactionCapacity that the types run well with: their largest batch, and at least 100.
+func largestBatch(types [3]docgen.Type) int {
+	most := 100
+	for _, t := range types {
+		for _, s := range t.Fields {
+			if n, err := strconv.Atoi(s.Default); s.Batch && err == nil {
+				most = max(most, n)
+			}
+		}
+	}
+	return most
 }
 
 // everything writes the type's properties as comments: what they mean and their defaults.

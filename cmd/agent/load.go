@@ -47,6 +47,7 @@ func (l *loader) load(ctx context.Context) loaded {
 	plan, more := agent.Check(a, found, l.lenient)
 	r.plan = plan
 	r.issues = append(conf.Of(a.Name, found), more...)
+	r.issues = append(r.issues, conf.CheckRights(r.issues)...)
 	return r
 }
 

@@ -15,7 +15,7 @@ import (
 	"goflume/conf"
 )
 
-var runVerb = verb{name: "run", usage: "--conf-file FILE [--name AGENT]", does: "run an agent", options: true, run: run,
+var runVerb = verb{name: "run", aliases: []string{"agent", "node"}, usage: "--conf-file FILE [--name AGENT]", does: "run an agent", options: true, run: run,
 	more: `The agent runs until it gets SIGTERM or SIGINT: then its sources stop, its memory channels are drained, its sinks
 are closed. A second signal stops at once. SIGHUP reads the configuration again, SIGQUIT prints what every goroutine
 does, SIGUSR1 logs the state of every component. The configuration is also read again when it changes; one with errors

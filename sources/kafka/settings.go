@@ -70,6 +70,9 @@ func init() {
 	}, New)
 }
 
+// MaySetHeader implements conf.HeaderSetter: records have a time, and bring headers of their own.
+func (s Settings) MaySetHeader(string) bool { return true }
+
 func (s *Settings) client() *kafka.Client { return kafka.ReadConsumer(consumerPrefix, s.Consumer) }
 
 // Validate checks what no single setting can.

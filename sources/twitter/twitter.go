@@ -64,6 +64,9 @@ type Settings struct {
 
 const defaultURL = "https://api.x.com"
 
+// MaySetHeader implements conf.HeaderSetter: every post has the time at which it was written.
+func (s Settings) MaySetHeader(name string) bool { return name == "timestamp" }
+
 func init() {
 	s := Settings{Stream: "auto", APIURL: defaultURL, Format: "avro", Compat: "v1", MaxBatchSize: 1000, MaxBatchDuration: time.Second}
 	registry.Add(sources.Registry, "twitter", []string{"org.apache.flume.source.twitter.TwitterSource"}, s, New)

@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"goflume/agent"
+	"goflume/conf"
+)
+
+var validateVerb = verb{name: "validate", aliases: []string{"check"}, usage: "[FILE...]", does: "check a configuration and show its flow", options: true, run: validate,
+	more: `Files and directories; - is standard input. Nothing is connected to and nothing is written; config filters of type
+external are run. Without --name every agent of the file is checked. The exit status is 0 if it could run.
+`}
+
+// checked is a configuration with all its agents, or the named one, checked.
+type checked struct {
+	set    *conf.Set
+	agents []*conf.Agent
+	plans  []*agent.Plan // by agent; nil for one with errors
+	issues []conf.Issue
+}
+
+// check reads the configuration that the options and arguments name.
+func (o *options) check(std streams) checked {
+	script := readScript(o.confDir, os.Getenv)
+	o.takeScript(script)
+	c := checked{issues: append(script.issues, o.refused()...)}
+	env := o.env(time.Now())
+	env.Getenv = script.getenv
+	ctx := context.Background()
+	set, found := conf.Load(ctx, env, std.in, append(o.files, o.args...)...)
+	if c.set = set; set == nil {
+		c.issues = append(c.issues, found...)
+		return c
+	}
+	c.agents = set.Agents
+	if o.name != "" || len(set.Agents) == 0 {
+		a, issue := set.Pick(o.name)
+		if issue != nil {
+			c.agents, c.issues = nil, append(c.issues, *issue)
+		} else {
+			c.agents, found = []*conf.Agent{a}, conf.Of(o.name, found)
+		}
+	}
+	c.issues = append(c.issues, found...)
+	for _, a := range c.agents {
+		plan, more := agent.Check(a, found, o.lenient)
+		c.plans = append(c.plans, plan)
+		c.issues = append(c.issues, more...)
+	}
+	c.issues = append(c.issues, conf.CheckRights(c.issues)...)
+	conf.Sort(c.issues)
+	return c
+}
+
+// named tells whether a configuration was named, and says so if not.
+func (o *options) named(verb string, std streams) bool {
+	if len(o.files)+len(o.uris)+len(o.args) > 0 {
+		return true
+	}
+	fmt.Fprintf(std.err, "agent %s: no configuration: name a file\n", verb)
+	return false
+}
+
+func validate(o *options, std streams) int {
+	if !o.named("validate", std) {
+		return exitUsage
+	}
+	c := o.check(std)
+	var err error
+	switch o.format {
+	case "json":
+		err = conf.WriteJSON(std.out, c.issues)
+	case "github":
+		err = conf.WriteGitHub(std.out, c.issues)
+	case "text":
+		err = c.write(o, std)
+	default:
+		fmt.Fprintf(std.err, "agent validate: no format %q: text, json or github\n", o.format)
+		return exitUsage
+	}
+	if err != nil {
+		fmt.Fprintln(std.err, "agent validate:", err)
+		return exitIOErr
+	}
+	return c.status(o)
+}
+
+// status is the exit code of what was found.
+func (c checked) status(o *options) int {
+	if conf.HasErrors(c.issues) {
+		return exitOf(c.issues)
+	}
+	if o.deny && strings.Contains(conf.Count(c.issues), "warning") {
+		return exitConfig
+	}
+	return exitOK
+}
+
+// write shows the issues, and what it comes to: the removed components, or each agent's flow.
+func (c checked) write(o *options, std streams) error {
+	if err := conf.WriteText(std.out, c.issues, o.useColour(std.out)); err != nil {
+		return err
+	}
+	if conf.HasErrors(c.issues) || c.set == nil {
+		return conf.WriteSummary(std.out, c.set, c.issues)
+	}
+	var files []string
+	for _, f := range c.set.Files {
+		files = append(files, f.Name)
+	}
+	for i, a := range c.agents {
+		what := conf.Count(conf.Of(a.Name, c.issues))
+		if what == "" {
+			what = "no warnings"
+		}
+		fmt.Fprintf(std.out, "%s: OK   agent %s: %s, %s\n\n", strings.Join(files, ", "), a.Name, c.plans[i].Size(), what)
+		for _, line := range c.plans[i].Lines(nil) {
+			fmt.Fprintf(std.out, "  %s\n", line)
+		}
+	}
+	return nil
+}
