@@ -48,7 +48,7 @@ func TestReloadsUnderTrafficLoseNothing(t *testing.T) {
 			"a1.sources = r1 r2", "a1.channels = c1 c2", "a1.sinks = k1 k2",
 			"a1.sources.r1.type = netcat", "a1.sources.r1.bind = 127.0.0.1", "a1.sources.r1.port = 0", "a1.sources.r1.channels = c1 c2",
 			"a1.sources.r2.type = netcat", "a1.sources.r2.bind = 127.0.0.1", "a1.sources.r2.port = 0", "a1.sources.r2.channels = c1",
-			"a1.channels.c1.type = memory", "a1.channels.c1.capacity = 1000",
+			"a1.channels.c1.type = memory", "a1.channels.c1.capacity = 100000",
 			"a1.channels.c2.type = memory", "a1.channels.c2.capacity = 1000",
 			"a1.sinks.k1.type = probe", "a1.sinks.k1.stage = STAGE", "a1.sinks.k1.channel = c1", "a1.sinks.k1.batchSize = 100",
 			"a1.sinks.k2.type = probe", "a1.sinks.k2.stage = STAGE", "a1.sinks.k2.channel = c2", "a1.sinks.k2.batchSize = 100",
@@ -83,7 +83,7 @@ func TestReloadsUnderTrafficLoseNothing(t *testing.T) {
 				t.Fatal("a broken configuration makes a plan")
 			}
 		case 3:
-			_, err = a.Reload(t.Context(), plan(t, config(fmt.Sprintf("a1.channels.c1.capacity = %d", 1000+i))...))
+			_, err = a.Reload(t.Context(), plan(t, config(fmt.Sprintf("a1.channels.c1.capacity = %d", 100000+i))...))
 		case 4:
 			_, err = a.Reload(t.Context(), plan(t, config(fmt.Sprintf("a1.sources.r1.max-line-length = %d", 512+i))...))
 		}
