@@ -45,10 +45,18 @@ type host struct {
 func newHosts(urls []*url.URL, t *http.Transport, s Settings, count metric.SinkCounters) (*hosts, error) {
 	h := &hosts{shared: t, pipeline: s.Pipeline, timeout: s.RequestTimeout, count: count}
 	for _, u := range urls {
-		c, err := elastictransport.New(elastictransport.Config{
-			UserAgent: "goflume", URLs: []*url.URL{u}, Username: s.Username, Password: s.Password.Reveal(), APIKey: s.APIKey.Reveal(),
-			Transport: t, DisableRetry: true, CompressRequestBody: s.Compression,
-		})
+		options := []elastictransport.Option{elastictransport.WithURLs(u), elastictransport.WithTransport(t),
+			elastictransport.WithUserAgent("goflume"), elastictransport.WithDisableRetry()}
+		switch {
+		case s.APIKey != "":
+			options = append(options, elastictransport.WithAPIKey(s.APIKey.Reveal()))
+		case s.Username != "":
+			options = append(options, elastictransport.WithBasicAuth(s.Username, s.Password.Reveal()))
+		}
+		if s.Compression {
+			options = append(options, elastictransport.WithCompression())
+		}
+		c, err := elastictransport.NewClient(options...)
 		if err != nil {
 			return nil, err
 		}
