@@ -115,8 +115,19 @@ func portAddr(ports map[string]int, name string) string {
 	return "127.0.0.1:" + strconv.Itoa(port)
 }
 
-// AwaitReady waits, after Restart too, until every port is open and the sources have been started.
+// AwaitReady waits, after Restart too, until every port is open and the sources have been started. A component that
+// Flume leaves out for its settings is an error.
 func (f *FlumeAgent) AwaitReady(ctx context.Context) error {
+	if err := f.AwaitLog(ctx, "Starting new configuration"); err != nil {
+		return err
+	}
+	log, err := os.ReadFile(f.Log())
+	if err != nil {
+		return err
+	}
+	if strings.Contains(string(log), "has been removed due to an error") {
+		return fmt.Errorf("flume left a component out and runs on; its log ends with\n%s", f.tail(25))
+	}
 	if err := f.AwaitLog(ctx, "Starting Source"); err != nil {
 		return err
 	}
