@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -193,6 +194,7 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
 	}
 	r.log.Info(fmt.Sprintf("ready in %d ms%s", time.Since(processStart).Milliseconds(), stop))
 	notify("READY=1\nSTATUS=" + plan.Size())
+	r.workers.Go(debug.FreeOSMemory) // what only the start needed
 	return exitOK
 }
 

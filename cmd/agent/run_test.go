@@ -1,0 +1,375 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// process is a running agent.
+type process struct {
+	t   *testing.T
+	cmd *exec.Cmd
+
+	mu     sync.Mutex
+	output bytes.Buffer // standard error
+	more   chan struct{}
+}
+
+// launchAgent starts the agent with the arguments.
+func launchAgent(t *testing.T, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command("agent", args...), more: make(chan struct{}, 1)}
+	p.cmd.Env = append(os.Environ(), append(env, "AGENT_STATE_DIR="+t.TempDir(), "AGENT_OPTS_FILE="+t.TempDir()+"/none")...)
+	p.cmd.Stderr = p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		p.cmd.Process.Kill() // it may have ended
+		p.cmd.Wait()
+	})
+	return p
+}
+
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.output.Write(b)
+	select {
+	case p.more <- struct{}{}:
+	default:
+	}
+	return len(b), nil
+}
+
+func (p *process) text() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.output.String()
+}
+
+// await waits until the log matches and returns the first group of the match.
+func (p *process) await(pattern string) string {
+	p.t.Helper()
+	re := regexp.MustCompile("(?m)" + pattern)
+	timeout := time.After(20 * time.Second)
+	for {
+		if m := re.FindStringSubmatch(p.text()); m != nil {
+			return m[len(m)-1]
+		}
+		select {
+		case <-p.more:
+		case <-timeout:
+			p.t.Fatalf("no line that matches %s in:\n%s", pattern, p.text())
+		}
+	}
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatalf("signal %v: %v", s, err)
+	}
+}
+
+// end waits for the process and checks its exit code.
+func (p *process) end(want int) {
+	p.t.Helper()
+	timer := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Signal(syscall.SIGABRT) })
+	defer timer.Stop()
+	p.cmd.Wait() // the code says how it went
+	if got := p.cmd.ProcessState.ExitCode(); got != want {
+		p.t.Errorf("exit code %d, want %d:\n%s", got, want, p.text())
+	}
+}
+
+// send sends lines to a netcat source and returns its answers.
+func send(t *testing.T, addr string, lines ...string) []string {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	var answers []string
+	for _, line := range lines {
+		fmt.Fprintln(conn, line)
+		answer, err := in.ReadString('\n')
+		if err != nil {
+			t.Fatalf("answer to %q: %v", line, err)
+		}
+		answers = append(answers, strings.TrimSpace(answer))
+	}
+	return answers
+}
+
+// config writes a configuration of netcat, memory and the sink given by its lines, and returns its path.
+func config(t *testing.T, sink ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "flume.conf")
+	writeConfig(t, path, sink...)
+	return path
+}
+
+func writeConfig(t *testing.T, path string, sink ...string) {
+	t.Helper()
+	text := `a1.sources = r1
+a1.channels = c1
+a1.sinks = k1
+a1.sources.r1.type = netcat
+a1.sources.r1.bind = 127.0.0.1
+a1.sources.r1.port = 0
+a1.sources.r1.channels = c1
+a1.channels.c1.type = memory
+a1.channels.c1.capacity = 1000
+a1.sinks.k1.channel = c1
+` + strings.Join(sink, "\n") + "\n"
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+const sourceAt = `INFO +r1 netcat (127\.0\.0\.1:\d+) ──▶ c1 memory 1000/100 ──▶ k1 `
+
+func TestRunToTheEnd(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = logger"), "-Xmx64m")
+	addr := p.await(sourceAt)
+	p.await(`INFO +ready in \d+ ms$`)
+	if got := send(t, addr, "hello flume", "second\r"); !slices.Equal(got, []string{"OK", "OK"}) {
+		t.Errorf("answers %v, want OK twice", got)
+	}
+	p.await(regexp.QuoteMeta(`[k1] Event: { headers:{} body: 68 65 6C 6C 6F 20 66 6C 75 6D 65                hello flume }`) + "$")
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+	p.await(`INFO +agent \S+, configuration \S+/flume.conf, agent a1 \(the only one in the file\)$`)
+	p.await(`INFO +draining: sources stopped, memory channels empty, sinks closed · 2 received, 2 delivered, 0 left · bye$`)
+	for _, bad := range []string{"ERROR", "WARN"} {
+		if strings.Contains(p.text(), bad) {
+			t.Errorf("a healthy run logs %s:\n%s", bad, p.text())
+		}
+	}
+}
+
+func TestReloadByChangeAndBySignal(t *testing.T) {
+	file := config(t, "a1.sinks.k1.type = logger")
+	p := launchAgent(t, nil, "-f", file, "-n", "a1")
+	addr := p.await(sourceAt)
+	p.await("ready in")
+
+	writeConfig(t, file, "a1.sinks.k1.type = logger", "a1.sinks.k1.maxBytesToLog = 4")
+	p.await(`INFO +reload of \S+/flume.conf: generation 2: sink k1 changed$`)
+	send(t, addr, "hello")
+	p.await(regexp.QuoteMeta("body: 68 65 6C 6C                                     hell }") + "$")
+
+	p.signal(syscall.SIGHUP)
+	p.await(`INFO +reload of \S+/flume.conf: generation 3: no component changed$`)
+
+	writeConfig(t, file, "a1.sinks.k1.type = loger")
+	p.await(`^error\[FL210\]: unknown sink type "loger"$`)
+	p.await(`ERROR +reload of \S+/flume.conf refused: 1 error; still running generation 3 \(loaded \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ\)$`)
+	send(t, addr, "still")
+	p.await(`body: 73 74 69 6C +stil }$`)
+
+	p.signal(syscall.SIGQUIT)
+	p.await(`^goroutine \d+ \[`)
+	p.signal(syscall.SIGUSR1)
+	p.await(`INFO +sink k1 RUNNING$`)
+	p.signal(syscall.SIGINT)
+	p.end(exitOK)
+}
+
+func TestNoReload(t *testing.T) {
+	file := config(t, "a1.sinks.k1.type = logger")
+	p := launchAgent(t, nil, "-f", file, "--no-reload-conf", "-i", "1")
+	p.await("ready in")
+	writeConfig(t, file, "a1.sinks.k1.type = null")
+	p.signal(syscall.SIGHUP) // reloads all the same, and only once
+	p.await(`generation 2: sink k1 changed$`)
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+	if got := strings.Count(p.text(), "reload of"); got != 1 {
+		t.Errorf("%d reloads, want the one by SIGHUP:\n%s", got, p.text())
+	}
+}
+
+// deadSink is a sink whose destination is not there.
+func deadSink(t *testing.T) []string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"a1.sinks.k1.type = file_roll", "a1.sinks.k1.sink.directory = " + file + "/below"}
+}
+
+func TestEventsLeftInMemoryEndWith75(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--drain-timeout", "300ms")
+	send(t, p.await(sourceAt), "a", "b", "c")
+	p.signal(syscall.SIGTERM)
+	p.end(exitTempFail)
+	p.await(`ERROR +draining: sources stopped, c1 held 3, sinks closed · 3 received, 0 delivered, 3 left · bye$`)
+}
+
+func TestSecondSignalStopsNow(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...))
+	send(t, p.await(sourceAt), "a")
+	p.signal(syscall.SIGTERM)
+	p.await("stopping: ")
+	began := time.Now()
+	p.signal(syscall.SIGTERM)
+	p.end(exitTempFail)
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("took %v after the second signal", took)
+	}
+}
+
+func TestRequireHealthy(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--require-healthy")
+	p.end(exitUnavailable)
+	p.await(`ERROR +Not healthy, as was required: sink k1 BACKOFF: `)
+	ok := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--require-healthy")
+	ok.await("ready in")
+	ok.signal(syscall.SIGTERM)
+	ok.end(exitOK)
+}
+
+func TestChannelThatCannotBeUsedEndsWith73(t *testing.T) {
+	dir := t.TempDir()
+	file := []string{"a1.sinks.k1.type = null", "a1.channels.c1.type = file", "a1.channels.c1.transactionCapacity = 100", "a1.channels.c1.checkpointDir = " + dir + "/cp", "a1.channels.c1.dataDirs = " + dir + "/data"}
+	first := launchAgent(t, nil, "-f", config(t, file...))
+	first.await("ready in")
+	second := launchAgent(t, nil, "-f", config(t, file...))
+	second.end(exitCantCreate)
+	second.await(`ERROR +The channel cannot be opened, so nothing is started channel=c1 err=`)
+	first.signal(syscall.SIGTERM)
+	first.end(exitOK)
+}
+
+func TestMonitoring(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = logger"),
+		"-Dflume.monitoring.type=http", "-Dflume.monitoring.port=0", "-Dflume.monitoring.host=127.0.0.1")
+	url := p.await(`Metrics at (http://127\.0\.0\.1:\d+)/metrics$`)
+	addr := p.await(sourceAt)
+	p.await("ready in")
+	send(t, addr, "one", "two", "three", "four")
+	p.await(`four }$`)
+
+	_, body := get(t, url+"/metrics")
+	var got, flume map[string]map[string]string
+	if err := json.Unmarshal([]byte(body), &got); err != nil {
+		t.Fatalf("%s: %v", body, err)
+	}
+	golden, err := os.ReadFile("../../agent/admin/testdata/flume-metrics-netcat-memory-logger.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(golden, &flume); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(flume["CHANNEL.c1"])), slices.Sorted(maps.Keys(got["CHANNEL.c1"]))); diff != "" {
+		t.Errorf("attributes of CHANNEL.c1 (-Flume +ours):\n%s", diff)
+	}
+	for _, name := range []string{"ChannelCapacity", "ChannelSize", "ChannelFillPercentage", "EventPutAttemptCount", "EventPutSuccessCount", "EventTakeSuccessCount", "StopTime", "Type"} {
+		if got["CHANNEL.c1"][name] != flume["CHANNEL.c1"][name] {
+			t.Errorf("CHANNEL.c1 %s: %s, Flume has %s", name, got["CHANNEL.c1"][name], flume["CHANNEL.c1"][name])
+		}
+	}
+	if s := got["SOURCE.r1"]; s["EventReceivedCount"] != "4" || s["EventAcceptedCount"] != "4" {
+		t.Errorf("SOURCE.r1: %v, want 4 received and accepted", s)
+	}
+	if s := got["SINK.k1"]; s["EventDrainSuccessCount"] != "4" {
+		t.Errorf("SINK.k1: %v, want 4 drained", s)
+	}
+	if code, body := get(t, url+"/readyz?sinks=1"); code != 200 {
+		t.Errorf("readyz: %d %s", code, body)
+	}
+	if _, body := get(t, url+"/metrics/prometheus"); !strings.Contains(body, `flume_sink_events_total{agent="a1",outcome="delivered",sink="k1",type="logger"} 4`) {
+		t.Errorf("Prometheus text lacks the 4 events of k1:\n%s", body)
+	}
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+}
+
+func TestWaitsForAConfigurationWhenCalledFromAService(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "flume.conf")
+	p := launchAgent(t, nil, "-f", file, "-Dflume.called.from.service=true")
+	p.await(`WARN +The configuration is not there yet and is waited for`)
+	writeConfig(t, file, "a1.sinks.k1.type = null")
+	p.await("ready in")
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+}
+
+func TestSystemdIsTold(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	l, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	l.SetReadDeadline(time.Now().Add(20 * time.Second))
+	next := func() string {
+		t.Helper()
+		buf := make([]byte, 1024)
+		n, err := l.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(buf[:n])
+	}
+	p := launchAgent(t, []string{"NOTIFY_SOCKET=" + path}, "-f", config(t, "a1.sinks.k1.type = null"))
+	for _, step := range []struct {
+		signal os.Signal
+		want   string
+	}{
+		{nil, "^READY=1\nSTATUS=1 source, 1 channel, 1 sink$"},
+		{syscall.SIGHUP, "^RELOADING=1\nMONOTONIC_USEC=[0-9]+$"},
+		{nil, "^READY=1$"},
+		{syscall.SIGTERM, "^STOPPING=1\nSTATUS=draining$"},
+	} {
+		if step.signal != nil {
+			p.signal(step.signal)
+		}
+		if got := next(); !regexp.MustCompile(step.want).MatchString(got) {
+			t.Errorf("systemd got %q, want %s", got, step.want)
+		}
+	}
+	p.end(exitOK)
+}
