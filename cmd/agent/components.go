@@ -3,6 +3,7 @@ package main
 // The component types of this program: what is not imported here does not exist for its users.
 import (
 	_ "goflume/channels/file"
+	_ "goflume/channels/kafka"
 	_ "goflume/channels/memory"
 	_ "goflume/sinks/elasticsearch"
 	_ "goflume/sinks/fileroll"

@@ -54,7 +54,11 @@ type Claim struct {
 	claim   sarama.ConsumerGroupClaim
 	session sarama.ConsumerGroupSession
 	commit  chan<- struct{}
+	ctx     context.Context
 }
+
+// Context ends when all of the member's partitions must be given up.
+func (c *Claim) Context() context.Context { return c.ctx }
 
 // Messages are the partition's records. The channel is closed when the partition must be given up; the function that reads it
 // then ends what it has begun, marks it and returns, within max.poll.interval.ms.
@@ -328,7 +332,8 @@ func (h *handler) Cleanup(s sarama.ConsumerGroupSession) error {
 
 // ConsumeClaim implements Sarama's ConsumerGroupHandler.
 func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
-	c := &Claim{Topic: claim.Topic(), Partition: claim.Partition(), claim: claim, session: s, commit: h.commit}
+	c := &Claim{Topic: claim.Topic(), Partition: claim.Partition(), claim: claim, session: s, commit: h.commit,
+		ctx: s.Context()}
 	err := safe.Call(func() error {
 		if h.cfg.NoReset && claim.InitialOffset() < 0 {
 			return fmt.Errorf("topic %q partition %d: group %q has no committed offset, and auto.offset.reset is none",

@@ -20,6 +20,7 @@ type lookups struct {
 	missing  map[string]time.Time // topics that the brokers do not know, since when
 	tries    int                  // look-ups that failed in a row, or that left something missing
 	next     time.Time            // no look-up before
+	endedAt  time.Time            // of the last
 	lookedAt time.Time            // of the last that succeeded
 	lookErr  error                // of the last that failed, in a row
 }
@@ -52,6 +53,9 @@ func (l *loop) awaitTopic(topic string, found chan<- error) {
 		return
 	}
 	l.want(topic)
+	if soon := l.endedAt.Add(l.p.cfg.Backoff); soon.Before(l.next) {
+		l.next = soon // other topics' troubles are not this one's
+	}
 	l.waiters = append(l.waiters, waiter{topic, time.Now().Add(l.p.cfg.MaxBlock), found})
 }
 
@@ -133,7 +137,7 @@ var errWait = errors.New("wait on")
 // looked takes in what a look-up found.
 func (l *loop) looked(topics []string, a *answers, err error) {
 	now := time.Now()
-	l.looking = false
+	l.looking, l.endedAt = false, now
 	if err != nil {
 		l.lookErr = err
 		for _, t := range topics {

@@ -145,7 +145,8 @@ func (l *loop) enqueue(q *partition, t *Transaction, records []*sarama.Record, n
 	}
 }
 
-// spread queues records without a key: a stretch for one partition, the next for another.
+// spread queues records without a key: a stretch for one partition, the next for another. A stretch ends at its size, or
+// when the batch that it filled was sent: going on elsewhere costs nothing then.
 func (l *loop) spread(topic *topicInfo, t *Transaction, records []*sarama.Record, now time.Time) {
 	s := l.sticky[topic.name]
 	if s == nil {
@@ -153,7 +154,7 @@ func (l *loop) spread(topic *topicInfo, t *Transaction, records []*sarama.Record
 		l.sticky[topic.name] = s
 	}
 	for len(records) > 0 {
-		if s.partition < 0 || s.bytes >= l.p.cfg.Sticky {
+		if s.partition < 0 || s.bytes >= l.p.cfg.Sticky || !l.partition(topic.name, s.partition).isOpen() {
 			s.bytes = 0
 			s.turn++
 			if usable := l.usable(topic); len(usable) > 0 {

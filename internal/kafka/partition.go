@@ -73,6 +73,9 @@ func (q *partition) add(t *Transaction, records []*sarama.Record, now time.Time)
 	}
 }
 
+// isOpen tells whether the last batch of the queue still takes records.
+func (q *partition) isOpen() bool { return len(q.queue) > 0 && !q.queue[len(q.queue)-1].sealed }
+
 // full tells whether nothing more is to be expected in b.
 func (b *batch) full() bool {
 	return b.sealed || b.size >= b.q.limit-b.q.limit/8 || b != b.q.queue[len(b.q.queue)-1]
