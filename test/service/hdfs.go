@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 )
 
@@ -33,10 +34,11 @@ type HDFSServer struct {
 	Datanodes []*Process
 	Kerberos  *KerberosServer // nil without
 
-	run  *Run
-	host string
-	rpc  int
-	http int
+	run    *Run
+	host   string
+	rpc    int
+	http   int
+	shells atomic.Int32 // of FsShell
 }
 
 var _ Config[*HDFSServer] = HDFS{}
@@ -269,4 +271,15 @@ func User() string {
 		return "root"
 	}
 	return u.Username
+}
+
+// FsShell runs Hadoop's own client and returns what it prints, such as FsShell(ctx, "-text", "/logs/*"). It costs a
+// JVM, 2 to 5 s.
+func (h *HDFSServer) FsShell(ctx context.Context, args ...string) (string, error) {
+	argv, err := h.run.hadoop(256, "org.apache.hadoop.fs.FsShell", args...)
+	if err != nil {
+		return "", err
+	}
+	n := h.shells.Add(1) // logs are kept apart: what is returned is this one's
+	return h.run.Tool(ctx, Command{Name: "fsshell" + strconv.Itoa(int(n)), Argv: argv})
 }
