@@ -62,6 +62,8 @@ func lines(from, to int) []event.Event {
 	return all
 }
 
+func header(key, value string) event.Header { return event.Header{Key: key, Value: value} }
+
 // walkFiles returns the files below dir.
 func walkFiles(t *testing.T, c *hdfs.Client, dir string) []string {
 	t.Helper()

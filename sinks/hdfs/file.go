@@ -27,6 +27,7 @@ const maxThin = 30
 // file is one open file.
 type file struct {
 	bucket *bucket
+	fs     hadoop.FS
 	out    hadoop.File
 	enc    serializer.Serializer
 	inUse  string // the whole path
@@ -35,6 +36,7 @@ type file struct {
 	buf    []byte // made by enc, not given to out yet
 	dirty  bool   // has something of a batch that is not safe yet
 	broken bool   // the file system refused something
+	parked bool   // closed, to be appended to: what it holds is safe
 
 	now  count // what was appended
 	safe count // up to the last sync
@@ -93,17 +95,42 @@ func (f *file) append(ctx context.Context, e *event.Event) (bad bool, err error)
 
 // write gives what is collected to the file system.
 func (f *file) write(ctx context.Context) error {
-	if len(f.buf) == 0 {
+	n := len(f.buf)
+	if n == 0 {
 		return nil
 	}
-	n := len(f.buf)
-	err := f.out.Write(ctx, f.buf)
+	err := f.unpark(ctx)
+	if err == nil {
+		err = f.out.Write(ctx, f.buf)
+	}
 	f.broken = f.broken || err != nil
 	if f.buf = f.buf[:0]; n > bufferMax {
 		f.buf = nil
 	}
 	f.now.size += int64(n)
 	return err
+}
+
+// park closes the file so that what it holds is safe, where that cannot be had otherwise.
+func (f *file) park(ctx context.Context) error {
+	if err := f.out.Close(ctx); err != nil {
+		return err
+	}
+	f.parked = true
+	return nil
+}
+
+// unpark opens a parked file again.
+func (f *file) unpark(ctx context.Context) error {
+	if !f.parked {
+		return nil
+	}
+	out, err := f.fs.Append(ctx, f.inUse)
+	if err != nil {
+		return err
+	}
+	f.out, f.parked = out, false
+	return nil
 }
 
 // flush gives all of the batch to the file system.
@@ -116,19 +143,31 @@ func (f *file) flush(ctx context.Context) (err error) {
 
 // push sends what was given to the file system.
 func (f *file) push(ctx context.Context) error {
+	if f.parked {
+		return nil
+	}
 	err := f.out.Push(ctx)
 	f.broken = f.broken || err != nil
 	return err
 }
 
-// sync waits until all that was appended is safe.
-func (f *file) sync(ctx context.Context) error {
-	if err := f.out.Sync(ctx); err != nil {
+// sync waits until all that was appended is safe; closing means by closing the file.
+func (f *file) sync(ctx context.Context, closing bool) (unseen bool, err error) {
+	switch {
+	case f.parked:
+	case closing:
+		err = f.park(ctx)
+	default:
+		if err = f.out.Sync(ctx); errors.Is(err, hadoop.ErrUnseen) {
+			unseen, err = true, f.park(ctx)
+		}
+	}
+	if err != nil {
 		f.broken = true
-		return err
+		return unseen, err
 	}
 	f.safe, f.idle, f.dirty = f.now, time.Now(), false
-	return nil
+	return unseen, nil
 }
 
 // takeBack undoes what came since the last sync, where that is possible: what was given to a file system that cannot take
@@ -171,7 +210,7 @@ func (s *Sink) open(ctx context.Context, b *bucket) error {
 		out, err := s.fs.Create(ctx, inUse)
 		switch {
 		case err == nil:
-			b.file = &file{bucket: b, out: out, enc: s.format.File(), inUse: inUse, final: final, opened: time.Now()}
+			b.file = &file{bucket: b, fs: s.fs, out: out, enc: s.format.File(), inUse: inUse, final: final, opened: time.Now()}
 			s.openFiles++
 			s.counters.ConnectionCreated.Add(1)
 			return nil

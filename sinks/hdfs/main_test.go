@@ -41,6 +41,11 @@ func testEnv(t *testing.T, state string) registry.Env {
 // build makes a sink of key = value lines.
 func build(t *testing.T, env registry.Env, lines string) *Sink {
 	t.Helper()
+	return buildAny(t, env, lines).(*Sink)
+}
+
+func buildAny(t *testing.T, env registry.Env, lines string) sinks.Sink {
+	t.Helper()
 	plan, issues := sinks.Registry.Decode(node(lines))
 	for _, i := range issues {
 		if i.Severity == conf.Error {
@@ -51,7 +56,7 @@ func build(t *testing.T, env registry.Env, lines string) *Sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return s.(*Sink)
+	return s
 }
 
 // opened makes and opens a sink, and closes it at the end.

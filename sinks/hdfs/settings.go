@@ -93,6 +93,10 @@ type Settings struct {
 	// Without effect: files on file:/// never have checksum files beside them.
 	UseRawLocalFileSystem bool `conf:"hdfs.useRawLocalFileSystem"`
 
+	// When events on HDFS are taken as delivered: hflush is when every datanode of the pipeline has acknowledged them;
+	// close is when the file was closed after them, to be appended to by the next ones. Several batches then share one close.
+	// Where data transfer is encrypted or signed acknowledgements cannot be seen, and hflush closes after every batch.
+	Commit string `conf:"hdfs.commit" enum:"hflush|close"`
 	// When files on file:/// are forced to the disk: batch is before each batch is taken as delivered, roll when a file is
 	// closed, none never; auto is batch behind a channel that survives a crash, else roll.
 	Sync string `conf:"sync" enum:"auto|batch|roll|none"`
@@ -108,7 +112,7 @@ var defaults = Settings{
 	FileType: "SequenceFile", WriteFormat: "Writable", Serializer: serializer.Registry.Default("TEXT"),
 	RoundValue: 1, RoundUnit: "second",
 	CallTimeout: 30 * time.Second, ThreadsPoolSize: 10, RollTimerPoolSize: 1, RetryInterval: 180 * time.Second,
-	Sync: "auto",
+	Commit: "hflush", Sync: "auto",
 }
 
 func init() {

@@ -45,6 +45,7 @@ type Sink struct {
 	touched  []*bucket // of this batch
 	lastLog  time.Time // of confined values
 	unlogged int
+	unseen   bool // was logged
 
 	mu        sync.Mutex // files are closed side by side
 	openFiles int
@@ -59,7 +60,13 @@ var (
 )
 
 // New returns an hdfs sink.
-func New(env registry.Env, s Settings) (sinks.Sink, error) { return newSink(env, s, hadoop.Open) }
+func New(env registry.Env, s Settings) (sinks.Sink, error) {
+	sink, err := newSink(env, s, hadoop.Open)
+	if err != nil || s.Commit != "close" {
+		return sink, err
+	}
+	return &grouped{Sink: sink}, nil
+}
 
 func newSink(env registry.Env, s Settings, connect func(string, hadoop.Options) (hadoop.FS, error)) (*Sink, error) {
 	format, suffix, err := s.format(env)
@@ -146,25 +153,35 @@ func (s *Sink) BatchSize() int { return s.settings.BatchSize }
 // Write puts the events into their buckets' files and returns once they are safe there. After an error what the files
 // took of the batch is taken back where the file system can do that.
 func (s *Sink) Write(ctx context.Context, events []event.Event) error {
-	now := time.Now()
-	s.batch++
-	s.touched = s.touched[:0]
-	err := s.place(events, now)
-	if err == nil {
-		err = s.fill(ctx, events)
-	}
+	err := s.begin(ctx, events)
 	if err == nil {
 		err = s.sync(ctx)
 	}
 	if err == nil {
 		err = s.box.Commit()
 	}
+	return s.end(ctx, err)
+}
+
+// begin puts the events into the files, and makes nothing safe yet.
+func (s *Sink) begin(ctx context.Context, events []event.Event) error {
+	now := time.Now()
+	s.batch++
+	s.touched = s.touched[:0]
+	if err := s.place(events, now); err != nil {
+		return err
+	}
+	return s.fill(ctx, events)
+}
+
+// end cleans up after a batch; after one that failed it takes back what it can.
+func (s *Sink) end(ctx context.Context, err error) error {
 	if err != nil {
 		s.box.Discard()
 		s.takeBack(ctx)
 	}
 	s.forget()
-	s.noteConfined(now)
+	s.noteConfined(time.Now())
 	return err
 }
 
@@ -286,8 +303,14 @@ func (s *Sink) sync(ctx context.Context) error {
 		if b.file == nil || !b.file.dirty {
 			continue
 		}
-		if err := b.file.sync(ctx); err != nil {
+		unseen, err := b.file.sync(ctx, s.settings.Commit == "close")
+		if err != nil {
 			return err
+		}
+		if unseen && !s.unseen {
+			s.unseen = true
+			s.log.Warn("The data transfer is encrypted, so that acknowledgements cannot be seen: files are closed after every batch. "+
+				"With hdfs.commit = close several batches share one close", "file", b.file.inUse)
 		}
 	}
 	return nil

@@ -18,9 +18,16 @@ import (
 const plain = "hdfs.fileType = DataStream\nhdfs.rollInterval = 0\nhdfs.rollSize = 0\nhdfs.rollCount = 0\n"
 
 func TestConformsToTheSinkContract(t *testing.T) {
+	for _, commit := range []string{"hflush", "close"} {
+		t.Run(commit, func(t *testing.T) { conforms(t, commit) })
+	}
+}
+
+func conforms(t *testing.T, commit string) {
 	flowtest.Sink(t, func(t *testing.T) (sinks.Sink, func() []string) {
 		dir := t.TempDir()
-		return build(t, testEnv(t, t.TempDir()), plain+"hdfs.path = file://"+dir), func() []string {
+		s := buildAny(t, testEnv(t, t.TempDir()), plain+"hdfs.path = file://"+dir+"\nhdfs.commit = "+commit)
+		return s, func() []string {
 			files := tree(t, dir)
 			var names, all []string
 			for name := range files {
