@@ -99,7 +99,7 @@ Configurations are Java properties: lines of key = value. Files named .json, .ya
 ignores them with a warning and then runs without any configuration.
 Rename the file to .conf if it holds properties in spite of its name.`},
 	{"FL003", "a configuration file is too large", `
-Real configurations have some thousand bytes. One of more than 16 MiB is a data file named by mistake, and is
+Real configurations have some thousand bytes. One of more than 1 MiB is a data file named by mistake, and is
 not read to its end.`},
 	{"FL004", "a configuration file is no text", `
 The file has zero bytes, is compressed, or is UTF-16. Save it as UTF-8; ISO-8859-1, the encoding that Java's

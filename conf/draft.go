@@ -17,6 +17,7 @@ type draft struct {
 	lists  map[string]*entry
 	listed map[string][]Item // by family, commas and doubles put right
 	nodes  map[string][]*Node
+	index  map[string]*Node // the same, by family.name
 	issues []Issue
 }
 
@@ -32,11 +33,12 @@ func (d *draft) declared() bool {
 
 // node returns the component's node, made if it is not there.
 func (d *draft) node(family, name string) *Node {
-	if n := byName(d.nodes[family], name); n != nil {
-		return n
+	n := d.index[family+"."+name]
+	if n == nil {
+		n = &Node{Agent: d.agent.Name, Family: family, Name: name}
+		d.index[family+"."+name] = n
+		d.nodes[family] = append(d.nodes[family], n)
 	}
-	n := &Node{Agent: d.agent.Name, Family: family, Name: name}
-	d.nodes[family] = append(d.nodes[family], n)
 	return n
 }
 
@@ -81,7 +83,7 @@ func split(entries []*entry) ([]*draft, []Issue) {
 		d := byAgent[name]
 		if d == nil {
 			d = &draft{agent: &Agent{Name: name, At: e.at(0, len([]rune(name)))}, lists: map[string]*entry{},
-				listed: map[string][]Item{}, nodes: map[string][]*Node{}}
+				listed: map[string][]Item{}, nodes: map[string][]*Node{}, index: map[string]*Node{}}
 			byAgent[name] = d
 			drafts = append(drafts, d)
 		}

@@ -120,11 +120,16 @@ func WriteSummary(w io.Writer, s *Set, issues []Issue) error {
 		if len(gone) == 0 {
 			continue
 		}
+		if n := len(gone) - 20; n > 0 {
+			gone = append(gone[:20], fmt.Sprintf("%d more", n))
+		}
 		text := strings.Join(gone, ", ")
 		if len(cut) > 0 {
 			text += " → " + enumerate(cut) + map[bool]string{true: " has", false: " have"}[len(cut) == 1] + " no channel"
 		}
-		removed = append(removed, text)
+		if removed = append(removed, text); len(removed) == 20 {
+			break
+		}
 	}
 	if HasErrors(issues) && !starts {
 		line += "; nothing would start"

@@ -97,6 +97,7 @@ type Issue struct {
 	Component string // such as sink k1, also for its parts; empty if it is none's
 	Property  string
 
+	more    int           // of Few: how many issues this one stands for
 	removes []string      // labels of components that Flume would drop for it, beside Component
 	effect  func() string // what Flume will say, while it is not yet known
 }

@@ -13,8 +13,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxFile is the most bytes that a configuration file may have. Real ones have some thousand.
-const MaxFile = 16 << 20
+// MaxFile is the most bytes that a configuration file may have. Real ones have some thousand; one of this size is read and
+// checked within seconds whatever is in it.
+const MaxFile = 1 << 20
 
 // Input is a configuration file's name, for messages, and its bytes.
 type Input struct {

@@ -50,7 +50,7 @@ func TestReadReportsFilesThatAreNone(t *testing.T) {
 		"binary.conf":   "78 FL004 DIR/binary.conf is a binary file, not a configuration | " + binaryHelp,
 		"zip.conf":      "78 FL004 DIR/zip.conf is a binary file, not a configuration | " + binaryHelp,
 		"utf16.conf":    "78 FL004 DIR/utf16.conf is UTF-16 | save it as UTF-8",
-		"big.conf":      "78 FL003 DIR/big.conf is larger than the 16 MiB that a configuration may have | is this the right file? Real configurations have some thousand bytes",
+		"big.conf":      "78 FL003 DIR/big.conf is larger than the 1 MiB that a configuration may have | is this the right file? Real configurations have some thousand bytes",
 	} {
 		_, issues := Load(t.Context(), testEnv, nil, dir+"/"+name)
 		got := fmt.Sprint(ExitCode(issues), " ", strings.TrimPrefix(strings.TrimSpace(brief(issues)), "error "))
@@ -212,6 +212,10 @@ func TestNoiseIsBounded(t *testing.T) {
 	out, _, issues := check(t, testEnv, Input{Name: "flume.conf", Data: []byte(b.String())})
 	if len(issues) > 3*most || len(out) > 1<<16 {
 		t.Errorf("%d issues, %d bytes shown", len(issues), len(out))
+	}
+	const rest = "and 99949 more like this"
+	if again := brief(Few(issues)); !strings.Contains(out, rest) || !strings.Contains(again, rest) {
+		t.Errorf("the rest is not counted: %s", again)
 	}
 }
 

@@ -106,7 +106,7 @@ func Parse(ctx context.Context, env Env, inputs ...Input) (*Set, []Issue) {
 			issues = append(issues, is)
 		}
 	}
-	return s, fewOfEach(issues)
+	return s, Few(issues)
 }
 
 // lastOnes keeps of each key the last entry, in the order of the last ones, and reports the others.
@@ -139,19 +139,25 @@ func lastOnes(entries []*entry) ([]*entry, []Issue) {
 // most is how many issues of one code are kept, so that a file that is no configuration does not flood anybody.
 const most = 50
 
-func fewOfEach(issues []Issue) []Issue {
+// Few keeps so many issues of each code that a reader can still look at them, and says how many more there are.
+func Few(issues []Issue) []Issue {
 	count := map[string]int{}
+	first := map[string]Issue{}
 	var few []Issue
 	for _, is := range issues {
-		if count[is.Code]++; count[is.Code] <= most {
+		if _, ok := first[is.Code]; !ok {
+			first[is.Code] = is
+		}
+		if is.more > 0 { // what an earlier Few said
+			count[is.Code] += is.more
+		} else if count[is.Code]++; count[is.Code] <= most {
 			few = append(few, is)
 		}
 	}
 	for _, code := range sortedKeys(count) {
-		if n := count[code]; n > most {
-			i := slices.IndexFunc(issues, func(is Issue) bool { return is.Code == code })
-			few = append(few, Issue{Severity: issues[i].Severity, Code: code, Agent: issues[i].Agent,
-				Message: fmt.Sprintf("and %d more like this: %s", n-most, Lookup(code).Title)})
+		if n := count[code] - most; n > 0 {
+			few = append(few, Issue{Severity: first[code].Severity, Code: code, Agent: first[code].Agent, more: n,
+				Message: fmt.Sprintf("and %d more like this: %s", n, Lookup(code).Title)})
 		}
 	}
 	return few

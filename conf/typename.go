@@ -9,7 +9,7 @@ import (
 func MissingType(n *Node, kind string) Issue {
 	return Issue{Severity: Error, Code: codeNoType, Mark: Mark{At: n.place()},
 		Message: n.Label() + " has no type",
-		Help:    []string{fmt.Sprintf("add `%s.type = ...`; `agent list %s` shows every type", n.Path(), plural(kind))},
+		Help:    []string{fmt.Sprintf("add `%s.type = ...`; %s", n.Path(), shown(kind))},
 		Flume:   "the " + kind + " is removed, the rest starts",
 		Agent:   n.Agent, Component: n.Component(), Property: "type"}
 }
@@ -58,6 +58,14 @@ func NearestType(word string, known []string) string {
 
 // simpleClass is NetcatSource of org.apache.flume.source.NetcatSource, and UUIDInterceptor of a.b.UUIDInterceptor$Builder.
 func simpleClass(class string) string { return strings.TrimSuffix(lastPart(class), "$Builder") }
+
+// shown tells how to see the types of that kind.
+func shown(kind string) string {
+	if kind == "config filter" {
+		return "the types are env and external"
+	}
+	return "`agent list " + plural(kind) + "` shows every type"
+}
 
 // plural is what `agent list` calls the types of that kind.
 func plural(kind string) string { return lastWord(kind) + "s" }

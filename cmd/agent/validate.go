@@ -52,7 +52,7 @@ func (o *options) check(std streams) checked {
 		c.plans = append(c.plans, plan)
 		c.issues = append(c.issues, more...)
 	}
-	c.issues = append(c.issues, conf.CheckRights(c.issues)...)
+	c.issues = conf.Few(append(c.issues, conf.CheckRights(c.issues)...))
 	conf.Sort(c.issues)
 	return c
 }
