@@ -34,6 +34,8 @@ type Agent struct {
 	sockets  sockets
 	started  time.Time
 
+	hard     context.Context // ends when everything is cut short
+	cut      context.CancelFunc
 	changing sync.Mutex // one change of the components at a time; before mu
 
 	mu        sync.Mutex
@@ -45,6 +47,7 @@ type Agent struct {
 	draining  bool
 	received  int64 // events, by sources that are gone
 	delivered int64 // events, by sinks that are gone
+	left      End   // what a change that the stop fell into has left behind
 }
 
 // generation is what runs at one time. Its maps are by name, outlets by label; they are not written to once it runs.
@@ -58,7 +61,9 @@ type generation struct {
 
 // New returns an agent that runs nothing yet.
 func New(s Settings) *Agent {
-	return &Agent{settings: s, log: s.Log, started: time.Now(), now: generation{plan: &Plan{}}}
+	hard, cut := context.WithCancel(context.Background())
+	return &Agent{settings: s, log: s.Log, started: time.Now(), hard: hard, cut: cut, now: generation{plan: &Plan{}},
+		left: End{Lost: map[string]int{}, Kept: map[string]int{}}}
 }
 
 // Metrics returns the counters of all components.
@@ -91,7 +96,7 @@ func (a *Agent) Start(ctx context.Context, p *Plan) error {
 
 // Reload goes on with the plan: components whose type and settings are as before keep running, the others are exchanged,
 // events in memory channels are kept. An error means that all runs on as before. It returns what was changed, such as
-// "sink k1 changed". ctx ends waiting: for the sinks' batches in flight and for channels that are removed to be drained.
+// "sink k1 changed". ctx ends a reload that has not come to the point of no return.
 func (a *Agent) Reload(ctx context.Context, p *Plan) (changes []string, err error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -125,19 +130,17 @@ type End struct {
 }
 
 // Stop ends the sources, drains the memory channels for at most the drain timeout, and closes everything. When hard ends
-// it cuts everything short. A reload under way is waited for: its context has to be ended before. It returns what is
-// left.
+// it cuts everything short. A reload under way is waited for. It returns what is left.
 func (a *Agent) Stop(hard context.Context) End {
 	began := time.Now()
+	defer context.AfterFunc(hard, a.cut)()
 	a.mu.Lock()
 	a.draining = true
 	a.mu.Unlock()
 	a.changing.Lock()
 	defer a.changing.Unlock()
-	hard, cancel := context.WithTimeout(hard, a.settings.DrainTimeout+closing)
-	defer cancel()
 	g := a.now
-	drain, cancel := context.WithTimeout(hard, a.settings.DrainTimeout)
+	drain, cancel := context.WithTimeout(a.hard, a.settings.DrainTimeout)
 	defer cancel()
 
 	each(g.sources, func(s *source) { s.stop(drain) })
@@ -147,25 +150,33 @@ func (a *Agent) Stop(hard context.Context) End {
 		o.stop()
 		<-o.done
 	})
-	each(g.sinks, func(k *sink) { a.closeSink(hard, k) })
-	end := End{Lost: map[string]int{}, Kept: map[string]int{}}
-	for name, c := range g.channels {
-		switch n := c.size(); {
-		case n == 0:
-		case c.durable():
-			end.Kept[name] = n
-		default:
-			end.Lost[name] = n
-		}
+	end := a.left
+	for _, c := range g.channels {
+		end.count(c)
 	}
+	ctx, cancel := context.WithTimeout(a.hard, closing)
+	defer cancel()
+	each(g.sinks, func(k *sink) { a.closeSink(ctx, k) })
 	each(g.channels, (*channel).close)
 	a.sockets.close()
+	a.cut()
 	end.Received, end.Delivered = a.totals()
 	end.Took = time.Since(began)
 	return end
 }
 
-// closing is how long sinks may take to close their files and connections, beside the drain timeout.
+// count notes what the channel still holds.
+func (e *End) count(c *channel) {
+	switch n := c.size(); {
+	case n == 0:
+	case c.durable():
+		e.Kept[c.name()] += n
+	default:
+		e.Lost[c.name()] += n
+	}
+}
+
+// closing is how long sinks may take to close their files and connections.
 const closing = 10 * time.Second
 
 // each calls f for all the values at once and waits.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"goflume/conf"
 )
 
 func TestStartAndStopOrder(t *testing.T) {
@@ -221,4 +223,67 @@ func TestLines(t *testing.T) {
 	if diff := cmp.Diff(want, p.Lines(nil)); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
+}
+
+func TestBatchLargerThanATransactionRuns(t *testing.T) {
+	st := newStage(t)
+	lines := simple("a1.sinks.k1.batchSize = 1000", "a1.channels.c1.capacity = 1000", "a1.channels.c1.transactionCapacity = 10")
+	_, issues := tryPlan(t, false, lines...)
+	if !slices.ContainsFunc(issues, func(is conf.Issue) bool { return is.Code == "FL410" && is.Severity == conf.Warning }) {
+		t.Errorf("issues: %v, want a warning FL410", issues)
+	}
+	start(t, lines...)
+	st.feed("r1") <- numbered(0, 95)
+	until(t, "delivery", func() bool { return len(st.in("k1")) == 95 })
+}
+
+func TestChannelThatNothingUsesIsLeftOut(t *testing.T) {
+	st := newStage(t)
+	lines := simple("a1.channels = c1 c2", "a1.channels.c2.type = probe", "a1.channels.c2.stage = STAGE")
+	p, issues := tryPlan(t, false, lines...)
+	if len(p.Channels) != 1 || !slices.ContainsFunc(issues, func(is conf.Issue) bool { return is.Code == "FL242" }) {
+		t.Errorf("%d channels planned, issues %v, want c2 left out with FL242", len(p.Channels), issues)
+	}
+	start(t, lines...)
+	if slices.Contains(st.noted(), "open c2") {
+		t.Error("c2 was opened")
+	}
+}
+
+func TestSourceThatDoesNotStopIsGivenUp(t *testing.T) {
+	st := newStage(t)
+	st.trip("r1 at its end", errHang)
+	a := start(t, simple()...)
+	a.settings.DrainTimeout = 50 * time.Millisecond
+	began := time.Now()
+	end := a.Stop(t.Context())
+	if took := time.Since(began); took > 5*time.Second || len(end.Lost) > 0 {
+		t.Errorf("stop took %v and ended with %+v", took, end)
+	}
+	if c := component(t, a, "r1"); c.State != Failed || !strings.Contains(c.LastError, "has not returned") {
+		t.Errorf("r1: %s %s, want FAILED", c.State, c.LastError)
+	}
+}
+
+func TestStatusTellsOfFailures(t *testing.T) {
+	st := newStage(t)
+	st.trip("k1", errors.New("connection refused"))
+	a := start(t, simple()...)
+	until(t, "k1 in back-off", func() bool { return component(t, a, "k1").State == Backoff })
+	c := component(t, a, "k1")
+	if c.LastError != "connection refused" || c.Errors == 0 || c.ErrorAt.IsZero() || c.Delivered {
+		t.Errorf("k1: %+v, want its failure", c)
+	}
+	s := a.Status()
+	if why := s.NotReady(false); len(why) > 0 {
+		t.Errorf("not ready for %v: a sink that cannot deliver is no reason", why)
+	}
+	if why := s.NotReady(true); len(why) != 1 || why[0] != "sink k1 BACKOFF: connection refused" {
+		t.Errorf("not ready with sinks for %v, want k1", why)
+	}
+	if why := s.Unhealthy(); len(why) > 0 {
+		t.Errorf("unhealthy for %v, want healthy", why)
+	}
+	st.trip("k1", nil)
+	until(t, "k1 running", func() bool { c := component(t, a, "k1"); return c.State == Running && c.Delivered })
 }

@@ -246,7 +246,7 @@ func (c *change) commit() {
 		settled = append(settled, c.next.sources[name].inlet.Rewire(w))
 	}
 	ended := c.endedSources()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), stopping)
+	ctx, cancel := context.WithTimeout(c.a.hard, stopping)
 	each(ended, func(s *source) { s.stop(ctx) })
 	removed := c.removedChannels()
 	if len(removed) > 0 {

@@ -33,9 +33,14 @@ type stage struct {
 	trouble map[string]error    // by component: what its calls answer, errPanic for a panic
 	gates   map[string]chan struct{}
 	feeds   map[string]chan []string // by source: batches to send
+	hung    chan struct{}            // closed at the test's end
 }
 
-var errPanic = errors.New("a panic that the test asked for")
+// What trouble may be beside an ordinary error.
+var (
+	errPanic = errors.New("a panic that the test asked for")
+	errHang  = errors.New("a call that hangs until the test ends")
+)
 
 var (
 	stagesMu sync.Mutex
@@ -45,11 +50,12 @@ var (
 // newStage returns the test's stage; its name is the test's.
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	s := &stage{bodies: map[string][]string{}, trouble: map[string]error{}, gates: map[string]chan struct{}{}, feeds: map[string]chan []string{}}
+	s := &stage{bodies: map[string][]string{}, trouble: map[string]error{}, gates: map[string]chan struct{}{}, feeds: map[string]chan []string{}, hung: make(chan struct{})}
 	stagesMu.Lock()
 	defer stagesMu.Unlock()
 	stages[t.Name()] = s
 	t.Cleanup(func() {
+		close(s.hung)
 		stagesMu.Lock()
 		defer stagesMu.Unlock()
 		delete(stages, t.Name())
@@ -93,8 +99,11 @@ func (s *stage) check(component string) error {
 	s.mu.Lock()
 	err := s.trouble[component]
 	s.mu.Unlock()
-	if err == errPanic {
+	switch err {
+	case errPanic:
 		panic("probe")
+	case errHang:
+		<-s.hung
 	}
 	return err
 }
@@ -162,7 +171,7 @@ func (p *probe) Run(ctx context.Context, out sources.Output) error {
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return st.check(p.name + " at its end")
 		case bodies := <-st.feed(p.name):
 			var b event.Batch
 			for _, text := range bodies {

@@ -49,7 +49,7 @@ func (c *change) drains(removed []*channel) map[string]bool {
 
 // drain waits until the channels are empty, no longer than the drain timeout.
 func (c *change) drain(removed []*channel) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.a.settings.DrainTimeout)
+	ctx, cancel := context.WithTimeout(c.a.hard, c.a.settings.DrainTimeout)
 	defer cancel()
 	left := func() (n int) {
 		for _, ch := range removed {
@@ -70,6 +70,9 @@ func (c *change) drain(removed []*channel) {
 
 // leave closes a channel that is no more and tells what it still held.
 func (c *change) leave(ch *channel) {
+	if c.a.isDraining() {
+		c.a.left.count(ch)
+	}
 	switch n := ch.size(); {
 	case n == 0:
 	case ch.durable():
@@ -160,7 +163,7 @@ func (o *outlet) ended() bool {
 
 // settle waits until the outlets have finished what is in flight. One that does not is cut short and ends.
 func (c *change) settle(outlets []*outlet, settled []func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(c.ctx, c.a.settings.DrainTimeout)
+	ctx, cancel := context.WithTimeout(c.a.hard, c.a.settings.DrainTimeout)
 	defer cancel()
 	for i, wait := range settled {
 		if wait(ctx) != nil {
@@ -173,7 +176,7 @@ func (c *change) settle(outlets []*outlet, settled []func(context.Context) error
 
 // closeSinks closes the sinks, which no outlet uses any more.
 func (c *change) closeSinks(gone []*sink) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), closing)
+	ctx, cancel := context.WithTimeout(c.a.hard, closing)
 	defer cancel()
 	var wg sync.WaitGroup
 	for _, k := range gone {

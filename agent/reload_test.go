@@ -297,3 +297,44 @@ func TestMetricsFollowTheGeneration(t *testing.T) {
 	}
 	a.Stop(context.Background())
 }
+
+func TestStopWaitsForAReloadThatDrains(t *testing.T) {
+	for _, hard := range []bool{false, true} {
+		st := newStage(t)
+		two := simple("a1.channels = c1 c2", "a1.sinks = k1 k2", "a1.channels.c2.type = memory", "a1.sources.r1.channels = c1 c2",
+			"a1.sinks.k2.type = probe", "a1.sinks.k2.stage = STAGE", "a1.sinks.k2.channel = c2")
+		a := start(t, two...)
+		open := st.shut("k2")
+		st.feed("r1") <- numbered(0, 30)
+		until(t, "events in c2", func() bool { return a.now.channels["c2"].size() == 30 })
+		p := plan(t, simple()...)
+		ctx, cancel := context.WithCancel(t.Context())
+		reloaded := make(chan error, 1)
+		go func() {
+			_, err := a.Reload(ctx, p)
+			reloaded <- err
+		}()
+		until(t, "the new generation", func() bool { return a.Status().Generation == 2 })
+		cancel() // as the run verb does on a signal
+		stop, cut := context.WithCancel(t.Context())
+		ended := make(chan End, 1)
+		go func() { ended <- a.Stop(stop) }()
+		until(t, "draining", func() bool { return a.Status().Draining })
+		if hard {
+			cut()
+			if end := <-ended; end.Lost["c2"] != 30 {
+				t.Errorf("end: %+v, want 30 lost of c2", end)
+			}
+		} else {
+			open()
+			if end := <-ended; len(end.Lost) > 0 || len(st.in("k2")) != 30 {
+				t.Errorf("end: %+v, k2 has %d events, want 30 and none lost", end, len(st.in("k2")))
+			}
+		}
+		if err := <-reloaded; err != nil {
+			t.Errorf("reload: %v", err)
+		}
+		open()
+		cut()
+	}
+}
