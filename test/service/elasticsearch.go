@@ -72,6 +72,9 @@ func (c Elasticsearch) Start(ctx context.Context, r *Run) (*SearchServer, error)
 	if err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(home, "/tmp/") {
+		return nil, fmt.Errorf("elasticsearch does not run from below /tmp, where it lets its security module read: %s; set GOFLUME_CACHE to another place", home)
+	}
 	java, err := javaHome()
 	if err != nil {
 		return nil, err

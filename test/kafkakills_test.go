@@ -1,0 +1,139 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"goflume/test/ledger"
+	"goflume/test/service"
+)
+
+// netcatToKafka has a file channel, so that nothing acknowledged is lost with the agent either.
+func netcatToKafka(bootstrap, topic string) string {
+	return fmt.Sprintf(`
+a1.sources = r1
+a1.channels = c1
+a1.sinks = k1
+a1.sources.r1.type = netcat
+a1.sources.r1.bind = 127.0.0.1
+a1.sources.r1.port = ${port:netcat}
+a1.sources.r1.channels = c1
+a1.channels.c1.type = file
+a1.channels.c1.checkpointDir = ${dir}/checkpoint
+a1.channels.c1.dataDirs = ${dir}/data
+a1.channels.c1.capacity = 500000
+a1.channels.c1.transactionCapacity = 1000
+a1.sinks.k1.type = org.apache.flume.sink.kafka.KafkaSink
+a1.sinks.k1.channel = c1
+a1.sinks.k1.kafka.bootstrap.servers = %s
+a1.sinks.k1.kafka.topic = %s
+a1.sinks.k1.kafka.flumeBatchSize = 500
+a1.sinks.k1.kafka.producer.acks = all
+`, bootstrap, topic)
+}
+
+func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
+	k := service.Shared(t, service.Kafka{Brokers: 3})
+	const topic, clients, lines = "kills", 4, 50_000
+	config := sarama.NewConfig()
+	config.ClientID = "goflume-test"
+	admin, err := sarama.NewClusterAdmin(k.Addrs(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close()
+	if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 3}, false); err != nil {
+		t.Fatal(err)
+	}
+	a := service.Start(t, service.Agent{Conf: netcatToKafka(k.Bootstrap(), topic)})
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	l := ledger.New(clients, lines, 200)
+	var feeds sync.WaitGroup
+	for c := range clients {
+		feeds.Go(func() {
+			if err := l.Feed(ctx, ledger.Feed{Addr: a.Addr("netcat"), Client: c, Ahead: 200, Pause: 5 * time.Millisecond}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for i, at := range kills(t, 6, clients*lines) {
+		awaitAcked(ctx, t, l, at, a.Process)
+		victim := a.Process
+		if i%2 == 0 {
+			victim = k.Brokers[i/2]
+		}
+		victim.Kill()
+		if err := victim.Restart(); err != nil {
+			t.Fatal(err)
+		}
+		if victim == a.Process {
+			err = a.AwaitReady(ctx)
+		} else {
+			err = k.AwaitBrokers(ctx, 3)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	feeds.Wait()
+	if err := a.AwaitEmpty(ctx, "c1"); err != nil {
+		t.Fatal(err)
+	}
+	a.Stop(time.Minute)
+	judgeTopic(t, k, topic, l)
+	v := l.Verdict()
+	t.Logf("%v", v)
+	if v.Acked != clients*lines || v.Lost != 0 || v.Torn != 0 {
+		t.Errorf("want all of %d lines acknowledged and none lost or torn", clients*lines)
+	}
+}
+
+// judgeTopic tells the ledger of every message in the topic's only partition.
+func judgeTopic(t *testing.T, k *service.KafkaCluster, topic string, l *ledger.Ledger) {
+	t.Helper()
+	config := sarama.NewConfig()
+	config.ClientID = "goflume-test"
+	client, err := sarama.NewClient(k.Addrs(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	end, err := client.GetOffset(topic, 0, sarama.OffsetNewest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	consumer, err := sarama.NewConsumerFromClient(client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer consumer.Close()
+	messages, err := consumer.ConsumePartition(topic, 0, sarama.OffsetOldest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer messages.Close()
+	var text bytes.Buffer
+	for timeout := time.After(time.Minute); ; {
+		select {
+		case m := <-messages.Messages():
+			text.Write(m.Value)
+			text.WriteByte('\n')
+			if m.Offset+1 < end {
+				continue
+			}
+		case <-timeout:
+			t.Fatalf("reading %s up to offset %d took more than a minute", topic, end)
+		}
+		break
+	}
+	if err := l.Arrived(&text); err != nil {
+		t.Fatal(err)
+	}
+}
