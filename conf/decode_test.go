@@ -85,7 +85,6 @@ type all struct {
 	Kafka    map[string]string `conf:"kafka.*"`
 	Producer map[string]string `conf:"kafka.producer.*"`
 	Rest     *Node             `conf:"rest.*"`
-	unread   int
 }
 
 func TestDecodeReadsEveryKindOfField(t *testing.T) {

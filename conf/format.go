@@ -139,8 +139,12 @@ func WriteSummary(w io.Writer, s *Set, issues []Issue) error {
 		lines = append(lines, "  removed: "+text)
 	}
 	lines = append(lines, "  more on a code: agent explain "+issues[0].Code)
-	_, err := fmt.Fprintln(w, strings.Join(lines, "\n"))
-	return err
+	for _, line := range lines {
+		if _, err := fmt.Fprintln(w, Clean(line)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // without tells what Flume would leave out of the agent for the errors: gone are the broken components with their codes,

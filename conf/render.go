@@ -52,18 +52,18 @@ func (w *printer) paint(style, text string) string {
 
 func (w *printer) issue(is *Issue) {
 	style := severityColour[is.Severity]
-	fmt.Fprintf(w, "%s: %s\n", w.paint(style, fmt.Sprintf("%s[%s]", is.Severity, is.Code)), w.paint("1", clean(is.Message)))
+	fmt.Fprintf(w, "%s: %s\n", w.paint(style, fmt.Sprintf("%s[%s]", is.Severity, is.Code)), w.paint("1", Clean(is.Message)))
 	width := 1
 	for _, m := range append([]Mark{is.Mark}, is.Also...) {
 		width = max(width, len(fmt.Sprint(m.At.Line)))
 	}
 	bar := w.paint("34", strings.Repeat(" ", width+1)+"|")
 	if !is.At.IsZero() {
-		fmt.Fprintf(w, "%s%s %s\n", strings.Repeat(" ", width), w.paint("34", "-->"), clean(is.At.String()))
+		fmt.Fprintf(w, "%s%s %s\n", strings.Repeat(" ", width), w.paint("34", "-->"), Clean(is.At.String()))
 		w.file(is, is.At.File, width, bar)
 		for _, f := range otherFiles(is) {
 			first := slices.IndexFunc(is.Also, func(m Mark) bool { return m.At.File == f })
-			fmt.Fprintf(w, "%s%s %s\n", strings.Repeat(" ", width), w.paint("34", ":::"), clean(is.Also[first].At.String()))
+			fmt.Fprintf(w, "%s%s %s\n", strings.Repeat(" ", width), w.paint("34", ":::"), Clean(is.Also[first].At.String()))
 			w.file(is, f, width, bar)
 		}
 		fmt.Fprintln(w, bar)
@@ -72,16 +72,16 @@ func (w *printer) issue(is *Issue) {
 	more := strings.Repeat(" ", width+1) + w.paint("34", "=") + "       "
 	for i, h := range is.Help {
 		if i == 0 {
-			fmt.Fprintf(w, "%shelp: %s\n", lead, clean(h))
+			fmt.Fprintf(w, "%shelp: %s\n", lead, Clean(h))
 		} else {
-			fmt.Fprintf(w, "%s%s\n", more, clean(h))
+			fmt.Fprintf(w, "%s%s\n", more, Clean(h))
 		}
 	}
 	for _, n := range is.Notes {
-		fmt.Fprintf(w, "%snote: %s\n", lead, clean(n))
+		fmt.Fprintf(w, "%snote: %s\n", lead, Clean(n))
 	}
 	if is.Flume != "" {
-		fmt.Fprintf(w, "%seffect in Flume: %s\n", lead, clean(is.Flume))
+		fmt.Fprintf(w, "%seffect in Flume: %s\n", lead, Clean(is.Flume))
 	}
 }
 
@@ -134,7 +134,7 @@ func (w *printer) file(is *Issue, f *File, width int, bar string) {
 		}
 		label := strings.Repeat(m.sign, to-from)
 		if m.Text != "" {
-			label += " " + clean(m.Text)
+			label += " " + Clean(m.Text)
 		}
 		fmt.Fprintf(w, "%s %s%s\n", bar, strings.Repeat(" ", from), w.paint(style, label))
 	}
@@ -181,7 +181,7 @@ func (f *File) shown(line int, secret bool, from, to *int) string {
 		*from = max(0, *from-start) + lead
 		*to = max(*from+1, min(*to, end)-start+lead)
 	}
-	return clean(string(runes))
+	return Clean(string(runes))
 }
 
 // mask replaces the runes from..to and moves the span with them.
@@ -204,8 +204,8 @@ func mask(runes []rune, start, end int, from, to *int) []rune {
 	return slices.Concat(runes[:start], []rune(Mask), runes[end:])
 }
 
-// clean replaces what would move the cursor or speak to the terminal.
-func clean(s string) string {
+// Clean replaces what would move the cursor or speak to the terminal, for text that came from a configuration.
+func Clean(s string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':

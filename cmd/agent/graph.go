@@ -34,10 +34,10 @@ func graph(o *options, std streams) int {
 func drawText(w io.Writer, plans []*agent.Plan) {
 	for _, p := range plans {
 		if len(plans) > 1 {
-			fmt.Fprintf(w, "%s\n", p.Agent)
+			fmt.Fprintf(w, "%s\n", conf.Clean(p.Agent))
 		}
 		for _, line := range p.Lines(nil) {
-			fmt.Fprintf(w, "  %s\n", line)
+			fmt.Fprintf(w, "  %s\n", conf.Clean(line))
 		}
 	}
 }

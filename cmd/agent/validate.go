@@ -118,9 +118,9 @@ func (c checked) write(o *options, std streams) error {
 		if what == "" {
 			what = "no warnings"
 		}
-		fmt.Fprintf(std.out, "%s: OK   agent %s: %s, %s\n\n", strings.Join(files, ", "), a.Name, c.plans[i].Size(), what)
+		fmt.Fprintf(std.out, "%s: OK   agent %s: %s, %s\n\n", conf.Clean(strings.Join(files, ", ")), conf.Clean(a.Name), c.plans[i].Size(), what)
 		for _, line := range c.plans[i].Lines(nil) {
-			fmt.Fprintf(std.out, "  %s\n", line)
+			fmt.Fprintf(std.out, "  %s\n", conf.Clean(line))
 		}
 	}
 	return nil
