@@ -23,13 +23,14 @@ type ackConn struct {
 	acked  int64         // last packet that every datanode acknowledged
 	nodes  int           // in the pipeline, as the last acknowledgement lists them; 0 before the first
 	err    error         // why nothing will be acknowledged any more
+	bad    int           // which datanode of the pipeline said that it failed, -1 for none
 	opaque bool          // the stream is encrypted or signed
 	out    outParser
 	in     inParser
 }
 
 func newAckConn(c net.Conn) *ackConn {
-	return &ackConn{Conn: c, news: make(chan struct{})}
+	return &ackConn{Conn: c, news: make(chan struct{}), bad: -1}
 }
 
 // Write never fails: the library would then leave a goroutine behind for ever. What went wrong is kept, reads fail from then
@@ -125,6 +126,13 @@ func (c *ackConn) wait(stop <-chan struct{}) error {
 			return fmt.Errorf("datanode %s has not acknowledged packet %d", c.peer(), want)
 		}
 	}
+}
+
+// blamed returns which datanode of the pipeline said that it failed, -1 if none did.
+func (c *ackConn) blamed() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.bad
 }
 
 func (c *ackConn) replicas() int {
@@ -334,6 +342,7 @@ func (i *inParser) ack(b []byte, c *ackConn) bool {
 	status := func(v uint64) {
 		if v != 0 && bad == nil {
 			bad = fmt.Errorf("datanode %d of the pipeline failed with status %d", nodes+1, v)
+			c.bad = nodes
 		}
 		nodes++
 	}

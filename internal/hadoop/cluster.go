@@ -31,6 +31,7 @@ type cluster struct {
 	blockSize   int64 // 0: the namenode's default
 	umask       os.FileMode
 
+	excluded   excluded
 	connecting chan struct{} // 1: one at a time makes sessions
 
 	mu      sync.Mutex
@@ -152,7 +153,7 @@ func (c *cluster) connect(ctx context.Context) (*session, error) {
 	if err := c.login.refresh(&o); err != nil {
 		return nil, err
 	}
-	dial := dialNamenode(c.timeout)
+	dial := dialNamenode(c.timeout, &c.excluded)
 	o.NamenodeDialFunc = func(_ context.Context, network, addr string) (net.Conn, error) {
 		conn, err := dial(s.ctx, network, addr)
 		if err == nil {

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"net"
 	"path"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -151,8 +152,8 @@ func (f *hdfsFile) cut(why error) {
 }
 
 // bounded runs what talks to datanodes under the file system's deadline, or until ctx ends.
-func (f *hdfsFile) bounded(ctx context.Context, verb string, do func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, f.cluster.timeout)
+func (f *hdfsFile) bounded(parent context.Context, verb string, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(parent, f.cluster.timeout)
 	defer cancel()
 	at, _ := ctx.Deadline()
 	err := f.w.SetDeadline(at)
@@ -165,15 +166,29 @@ func (f *hdfsFile) bounded(ctx context.Context, verb string, do func(ctx context
 		// An old deadline would make the heartbeats of an idle file fail.
 		err = f.w.SetDeadline(time.Time{})
 	}
-	switch {
-	case err == nil:
-		return nil
-	case errors.Is(err, ErrUnseen):
+	if err == nil || errors.Is(err, ErrUnseen) {
 		return err
-	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+	}
+	f.blame(parent, err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fmt.Errorf("no answer from the datanodes within %v: %w", f.cluster.timeout, err)
 	}
 	return fmt.Errorf("%s %s on %s: %w", verb, f.name, f.cluster.name, explain(err))
+}
+
+// blame has the datanodes that failed left out of later files. Where the namenode finds none any more, all are let in.
+func (f *hdfsFile) blame(ctx context.Context, err error) {
+	if said := exception(err); said != "" {
+		if said == "java.io.IOException" || strings.HasSuffix(said, "NotReplicatedYetException") {
+			f.cluster.excluded.clear()
+		}
+		return
+	}
+	bad := -1
+	if c := f.current(); c != nil {
+		bad = c.blamed()
+	}
+	f.cluster.blame(ctx, pipeline(f.w, f.cluster.client.UseDatanodeHostname), bad)
 }
 
 // failed returns err, or what the library did not tell: see ackConn.Write.

@@ -15,11 +15,12 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 )
 
-// rpcConn is a connection to a namenode with a deadline on every read and write. After an error it is closed for good:
+// rpcConn is a connection to a namenode with a deadline on every read and write. Requests are written whole. After an error it is closed for good:
 // else a late answer would be taken for that of the next call.
 type rpcConn struct {
 	net.Conn
-	timeout time.Duration
+	timeout  time.Duration
+	excluded *excluded
 }
 
 func (c rpcConn) Read(p []byte) (int, error) {
@@ -30,8 +31,10 @@ func (c rpcConn) Read(p []byte) (int, error) {
 
 func (c rpcConn) Write(p []byte) (int, error) {
 	_ = c.SetWriteDeadline(time.Now().Add(c.timeout))
-	n, err := c.Conn.Write(p)
-	return n, c.ended(err)
+	if _, err := c.Conn.Write(c.excluded.complete(p)); err != nil {
+		return 0, c.ended(err)
+	}
+	return len(p), nil
 }
 
 func (c rpcConn) ended(err error) error {
@@ -46,14 +49,14 @@ func (c rpcConn) ended(err error) error {
 }
 
 // dialNamenode connects within the timeout.
-func dialNamenode(timeout time.Duration) func(context.Context, string, string) (net.Conn, error) {
+func dialNamenode(timeout time.Duration, x *excluded) func(context.Context, string, string) (net.Conn, error) {
 	d := net.Dialer{Timeout: timeout}
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		c, err := d.DialContext(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		return rpcConn{c, timeout}, nil
+		return rpcConn{c, timeout, x}, nil
 	}
 }
 
