@@ -10,4 +10,5 @@ const (
 	flipStep      = 1
 	errorScripts  = 100
 	importStep    = 1
+	killRounds    = 1000
 )

@@ -10,4 +10,5 @@ const (
 	flipStep      = 61
 	errorScripts  = 2
 	importStep    = 7
+	killRounds    = 20
 )

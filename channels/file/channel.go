@@ -94,7 +94,7 @@ func newChannel(env registry.Env, s Settings, fsys vfs.FS) *Channel {
 // Open locks the directories, reads what is there and starts the keeper.
 func (c *Channel) Open(ctx context.Context) error {
 	c.mu.Lock()
-	if c.state != stateNew {
+	if c.state != stateNew || c.failure != nil {
 		c.mu.Unlock()
 		return fmt.Errorf("open channel %s: %w", c.env.Name, event.ErrClosed)
 	}

@@ -45,7 +45,12 @@ func frameOffsets(t testing.TB, disk vfs.FS, name string) []int64 {
 		t.Fatal(err)
 	}
 	size, _ := f.Size()
-	r := frameReader{file: f, seg: 1}
+	page := make([]byte, pageSize)
+	_, err = f.ReadAt(page, 0)
+	check(t, err)
+	var head segHeader
+	check(t, head.decode(page))
+	r := frameReader{file: f, seg: head.id}
 	offs := []int64{pageSize}
 	for {
 		h, _, err := r.at(offs[len(offs)-1], size)

@@ -136,6 +136,9 @@ func (c *Channel) lead(l *lane) {
 	c.mu.Unlock()
 	if err := safe.Call(func() error { c.writeGroup(l, group); return nil }); err != nil {
 		c.env.Log.Error("Writing a group panicked", "err", err)
+		if l.active != nil {
+			c.poison(l, err)
+		}
 		c.finish(group, err)
 	}
 	c.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -17,7 +18,24 @@ import (
 	"goflume/internal/vfs/memfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killDir); dir != "" {
+		killed(dir, os.Getenv("GOFLUME_FIRST"))
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// nullWrites is a disk that keeps no log: for counting allocations that are not its own.
+type nullWrites struct{ vfs.FS }
+
+type nullFile struct{ vfs.File }
+
+func (n nullWrites) Create(name string) (vfs.File, error) {
+	f, err := n.FS.Create(name)
+	return nullFile{f}, err
+}
+
+func (nullFile) WritevAt([][]byte, int64) error { return nil }
 
 func testEnv() registry.Env {
 	return registry.Env{

@@ -95,7 +95,7 @@ type doneSet struct {
 }
 
 func (d *doneSet) add(from, to uint64) {
-	if to <= d.floor {
+	if from >= to || to <= d.floor {
 		return
 	}
 	d.above.add(max(from, d.floor), to)
