@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -37,6 +38,7 @@ type launch struct {
 	drainTimeout time.Duration
 	stateDir     string
 	pidFile      string
+	admin        string
 	patient      bool // a configuration that is not there yet is waited for
 	log          *slog.Logger
 	terminal     bool // a person reads the log
@@ -84,6 +86,7 @@ func (l launch) run(std streams) int {
 	}
 	r.log.Info(fmt.Sprintf("agent %s, configuration %s, agent %s%s", version, r.label(), conf.plan.Agent, only))
 	r.serveMetrics()
+	r.serveAdmin()
 	if code := r.start(conf.plan, signals); code != exitOK {
 		return code
 	}
@@ -369,19 +372,37 @@ func (r *runner) serveMetrics() {
 	if ip := net.ParseIP(m.Host); m.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
 		r.log.Warn("Metrics and health can be read from other machines, as in Flume; flume.monitoring.host narrows it", "address", m.Addr())
 	}
-	h := admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Legacy: m.Type == "prometheus", Log: r.log}.Handler()
+	c := r.pages()
+	c.Legacy = m.Type == "prometheus"
+	r.serveHTTP(c.Handler(), "Metrics at http://%s/metrics", func() (net.Listener, error) { return net.Listen("tcp", m.Addr()) })
+}
+
+// serveAdmin opens the admin listener where it was asked for.
+func (r *runner) serveAdmin() {
+	if r.admin == "" {
+		return
+	}
+	r.serveHTTP(r.pages().Control(), "Admin interface at %s", func() (net.Listener, error) { return admin.Listen(r.admin) })
+}
+
+func (r *runner) pages() admin.Compat {
+	return admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Log: r.log}
+}
+
+// serveHTTP answers until the end. What it cannot listen on is tried again.
+func (r *runner) serveHTTP(h http.Handler, where string, listen func() (net.Listener, error)) {
 	r.workers.Go(func() {
 		wait := retry.Default()
 		for {
-			l, err := net.Listen("tcp", m.Addr())
+			l, err := listen()
 			if err == nil {
-				r.log.Info("Metrics at http://" + l.Addr().String() + "/metrics")
+				r.log.Info(fmt.Sprintf(where, l.Addr()))
 				if err = admin.Serve(r.ctx, l, h, r.log); err == nil {
 					return
 				}
 			}
 			if wait.Tries() == 0 {
-				r.log.Error("Metrics server does not listen and will try again", "err", err)
+				r.log.Error("A listener for metrics or status does not listen and will try again", "err", err)
 			}
 			if retry.Sleep(r.ctx, wait.Next()) != nil {
 				return

@@ -327,6 +327,20 @@ func TestMonitoring(t *testing.T) {
 	p.end(exitOK)
 }
 
+func TestAdminListener(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "127.0.0.1:0")
+	addr := p.await(`Admin interface at (127\.0\.0\.1:\d+)$`)
+	p.await("ready in")
+	if code, body := get(t, "http://"+addr+"/api/v1/status"); code != 200 || !strings.Contains(body, `"state": "RUNNING"`) {
+		t.Errorf("status: %d %s", code, body)
+	}
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+	open := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "0.0.0.0:41415")
+	open.end(exitUsage)
+	open.await("only loopback is allowed")
+}
+
 func TestWaitsForAConfigurationWhenCalledFromAService(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "flume.conf")
 	p := launchAgent(t, nil, "-f", file, "-Dflume.called.from.service=true")

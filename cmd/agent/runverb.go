@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"goflume/agent"
+	"goflume/agent/admin"
 	"goflume/conf"
 )
 
@@ -30,6 +31,15 @@ func run(o *options, std streams) int {
 	if len(o.args) > 0 {
 		fmt.Fprintf(std.err, "agent run: unexpected word %q; the configuration is given by --conf-file\n", o.args[0])
 		return exitUsage
+	}
+	if o.admin == "off" {
+		o.admin = ""
+	}
+	if o.admin != "" {
+		if err := admin.CheckAddr(o.admin); err != nil {
+			fmt.Fprintln(std.err, "agent run: --admin:", err)
+			return exitUsage
+		}
 	}
 	if len(o.files) == 0 && !conf.HasErrors(issues) {
 		fmt.Fprintf(std.err, "agent run: no configuration: say --conf-file FILE\n  = help: `agent create netcat/memory/logger -o flume.conf` writes a first one\n")
@@ -53,7 +63,7 @@ func run(o *options, std streams) int {
 			return env
 		}},
 		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload && !slices.Contains(o.files, "-"), patient: o.define["flume.called.from.service"] != "",
-		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, log: log,
+		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, admin: o.admin, log: log,
 		terminal: isTerminal(std.err), colour: colour,
 	}
 	if l.poll <= 0 {
