@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ a1.sinks.k1.kafka.producer.acks = all
 
 func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 	k := service.Shared(t, service.Kafka{Brokers: 3})
-	const topic, clients, lines = "kills", 4, 50_000
+	const topic, clients, lines = "kills", 4, 1_000_000
 	config := sarama.NewConfig()
 	config.ClientID = "goflume-test"
 	admin, err := sarama.NewClusterAdmin(k.Addrs(), config)
@@ -55,16 +56,18 @@ func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	l := ledger.New(clients, lines, 200)
+	enough := make(chan struct{})
 	var feeds sync.WaitGroup
 	for c := range clients {
 		feeds.Go(func() {
-			if err := l.Feed(ctx, ledger.Feed{Addr: a.Addr("netcat"), Client: c, Ahead: 200, Pause: 5 * time.Millisecond}); err != nil {
+			feed := ledger.Feed{Addr: a.Addr("netcat"), Client: c, Ahead: 200, Pause: 20 * time.Millisecond, Until: enough}
+			if err := l.Feed(ctx, feed); err != nil {
 				t.Error(err)
 			}
 		})
 	}
-	for i, at := range kills(t, 6, clients*lines) {
-		awaitAcked(ctx, t, l, at, a.Process)
+	for i := range 6 {
+		awaitAcked(ctx, t, l, l.Acked()+10_000+rand.IntN(10_000), a.Process)
 		victim := a.Process
 		if i%2 == 0 {
 			victim = k.Brokers[i/2]
@@ -82,6 +85,7 @@ func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	close(enough)
 	feeds.Wait()
 	if err := a.AwaitEmpty(ctx, "c1"); err != nil {
 		t.Fatal(err)
@@ -90,8 +94,8 @@ func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 	judgeTopic(t, k, topic, l)
 	v := l.Verdict()
 	t.Logf("%v", v)
-	if v.Acked != clients*lines || v.Lost != 0 || v.Torn != 0 {
-		t.Errorf("want all of %d lines acknowledged and none lost or torn", clients*lines)
+	if v.Broken == 0 || v.Lost != 0 || v.Torn != 0 {
+		t.Error("want connections broken by the kills, and no line lost or torn")
 	}
 }
 

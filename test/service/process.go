@@ -125,8 +125,14 @@ func (p *Process) Kill() {
 	<-p.done
 }
 
-// Freeze stops the process with SIGSTOP: its ports accept, nothing answers.
-func (p *Process) Freeze() { p.signal(syscall.SIGSTOP) }
+// Freeze stops the process with SIGSTOP and returns when all its threads have stopped: its ports accept, nothing
+// answers.
+func (p *Process) Freeze() {
+	p.signal(syscall.SIGSTOP)
+	if p.Running() {
+		awaitStopped(p.Pid())
+	}
+}
 
 // Thaw continues a frozen process.
 func (p *Process) Thaw() { p.signal(syscall.SIGCONT) }

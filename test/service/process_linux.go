@@ -19,15 +19,23 @@ func pretendUser(attr *syscall.SysProcAttr) {
 }
 
 // awaitExit waits until a child has ended and leaves it unreaped, so that its number stays taken.
-func awaitExit(pid int) {
-	const (
-		pPid    = 1 // P_PID of waitid(2)
-		wExited = 4
-		wNoWait = 0x01000000
-	)
+func awaitExit(pid int) { waitid(pid, wExited|wNoWait) }
+
+// awaitStopped waits until every thread of a child that was sent SIGSTOP has stopped, or the child has ended.
+func awaitStopped(pid int) { waitid(pid, wStopped|wExited|wNoWait) }
+
+// Options of waitid(2).
+const (
+	wStopped = 2
+	wExited  = 4
+	wNoWait  = 0x01000000
+)
+
+func waitid(pid int, options uintptr) {
+	const byPid = 1    // P_PID
 	var info [128]byte // siginfo_t
 	for {
-		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, pPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), wExited|wNoWait, 0, 0)
+		_, _, errno := syscall.Syscall6(syscall.SYS_WAITID, byPid, uintptr(pid), uintptr(unsafe.Pointer(&info)), options, 0, 0)
 		if errno != syscall.EINTR {
 			return
 		}

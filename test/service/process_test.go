@@ -192,6 +192,28 @@ func TestStopKillsWhatIgnoresTerm(t *testing.T) {
 	}
 }
 
+func TestFreezeReturnsWhenNothingMoves(t *testing.T) {
+	needProc(t)
+	r := testRun(t)
+	p, err := r.Start(Command{Name: "busy", Argv: []string{"sh", "-c", "while :; do echo tick; done"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := awaitLog(t.Context(), p, "tick"); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		p.Freeze()
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.Pid()))
+		if err != nil || !strings.Contains(string(stat), ") T ") {
+			t.Errorf("state %.40q, %v; want T", stat, err)
+		}
+		p.Thaw()
+	}
+	p.Kill()
+	p.Freeze() // of one that is gone
+}
+
 func TestRestartAppendsToTheLog(t *testing.T) {
 	r := testRun(t)
 	p, err := r.Start(Command{Name: "echo", Argv: []string{"echo", "hello"}})
