@@ -16,5 +16,6 @@ import (
 	_ "goflume/sources/netcat"
 	_ "goflume/sources/seq"
 	_ "goflume/sources/stress"
+	_ "goflume/sources/taildir"
 	_ "goflume/sources/twitter"
 )

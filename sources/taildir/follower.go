@@ -1,0 +1,232 @@
+package taildir
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+
+	"goflume/event"
+	"goflume/sources"
+)
+
+const (
+	// lookEvery is how often all files are looked at while the kernel tells of changes, lookOften while it does not. Some
+	// file systems, such as those of other machines, never tell.
+	lookEvery = 5 * time.Second
+	lookOften = time.Second
+	// soonest is the shortest time between two listings of the directories.
+	soonest = 20 * time.Millisecond
+	// idleEvery is the longest time between two looks for idle files.
+	idleEvery = 5 * time.Second
+)
+
+// follower is one run of the source. It is used by one goroutine.
+type follower struct {
+	*Source
+	out    sources.Output
+	batch  event.Batch
+	groups []*group
+
+	files  []*file // in the order in which they were found
+	byID   map[identity]*file
+	byPath map[string]*file
+	unread []*file
+	known  *memory
+
+	journal *journal // nil after it failed, until it is started again
+	moved   bool     // a position has changed since the position file was written
+
+	watcher *fsnotify.Watcher // nil: there is none
+	watched map[string]bool   // directories
+	lookAt  time.Time
+	writeAt time.Time
+	idleAt  time.Time
+}
+
+func newFollower(s *Source, out sources.Output) (*follower, error) {
+	w := &follower{Source: s, out: out, byID: map[identity]*file{}, byPath: map[string]*file{}, watched: map[string]bool{}}
+	var err error
+	if w.groups, err = s.settings.groups(); err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(filepath.Dir(s.settings.PositionFile), 0o750); err != nil {
+		return nil, err
+	}
+	w.known = s.recall()
+	if w.watcher, err = fsnotify.NewWatcher(); err != nil {
+		s.log.Warn("The kernel does not tell of changes, files are looked at every second", "err", err)
+		w.watcher = nil
+	}
+	w.look(true)
+	if err := w.startJournal(); err != nil {
+		w.close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// close releases everything. The positions were written by run.
+func (w *follower) close() {
+	for _, f := range w.files {
+		f.close()
+	}
+	if w.journal != nil {
+		w.journal.f.Close()
+	}
+	if w.watcher != nil {
+		w.watcher.Close()
+	}
+}
+
+func (w *follower) run(ctx context.Context) error {
+	now := time.Now()
+	w.writeAt = now.Add(w.settings.WritePosInterval)
+	w.idleAt = now.Add(w.idleStep())
+	for ctx.Err() == nil {
+		w.hear()
+		w.chores(ctx, time.Now())
+		if len(w.unread) == 0 {
+			w.wait(ctx)
+			continue
+		}
+		w.turns(ctx)
+	}
+	w.moved = true
+	return w.writePositions()
+}
+
+// turns gives every file with something to read one turn.
+func (w *follower) turns(ctx context.Context) {
+	now := w.unread
+	w.unread = nil
+	for _, f := range now {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := f.turn(ctx, w); err != nil && ctx.Err() == nil {
+			w.failed(f, err)
+			continue
+		}
+		if f.unread {
+			w.unread = append(w.unread, f)
+		}
+	}
+}
+
+// failed leaves a file that cannot be read alone until it is looked at the next time.
+func (w *follower) failed(f *file, err error) {
+	f.unread = false
+	f.close()
+	w.counters.ReadFail.Add(1)
+	if errors.Is(err, fs.ErrNotExist) {
+		w.log.Warn("A file was removed before it was read to its end", "file", f.path, "position", f.pos)
+		w.forget(f)
+		return
+	}
+	w.log.Warn("Reading a file failed and will be tried again", "file", f.path, "position", f.pos, "err", err)
+}
+
+// mark says that there may be something to read.
+func (w *follower) mark(f *file) {
+	if !f.unread {
+		f.unread = true
+		w.unread = append(w.unread, f)
+	}
+}
+
+// chores does what is due.
+func (w *follower) chores(ctx context.Context, now time.Time) {
+	if !now.Before(w.lookAt) {
+		w.look(false)
+	}
+	if !now.Before(w.idleAt) {
+		w.closeIdle(ctx, now)
+		w.idleAt = now.Add(w.idleStep())
+	}
+	if !now.Before(w.writeAt) {
+		if err := w.writePositions(); err != nil {
+			w.log.Warn("Writing the position file failed and will be tried again", "err", err)
+		}
+		w.writeAt = now.Add(w.settings.WritePosInterval)
+	}
+}
+
+func (w *follower) idleStep() time.Duration {
+	return max(min(idleEvery, w.settings.IdleTimeout), time.Millisecond)
+}
+
+// wait waits for a change or for what is due next.
+func (w *follower) wait(ctx context.Context) {
+	next := w.lookAt
+	for _, at := range []time.Time{w.idleAt, w.writeAt} {
+		if at.Before(next) {
+			next = at
+		}
+	}
+	timer := time.NewTimer(time.Until(next))
+	defer timer.Stop()
+	var changes chan fsnotify.Event
+	var failures chan error
+	if w.watcher != nil {
+		changes, failures = w.watcher.Events, w.watcher.Errors
+	}
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	case e := <-changes:
+		w.noticed(e)
+	case <-failures: // too many changes at once
+		w.lookSoon()
+	}
+}
+
+// hear takes the changes that were told so far.
+func (w *follower) hear() {
+	for w.watcher != nil {
+		select {
+		case e := <-w.watcher.Events:
+			w.noticed(e)
+		case <-w.watcher.Errors:
+			w.lookSoon()
+		default:
+			return
+		}
+	}
+}
+
+func (w *follower) noticed(e fsnotify.Event) {
+	f := w.byPath[e.Name]
+	switch {
+	case e.Has(fsnotify.Create), e.Has(fsnotify.Rename), e.Has(fsnotify.Remove):
+		w.lookSoon()
+	case f != nil && e.Has(fsnotify.Write):
+		w.mark(f)
+	}
+}
+
+func (w *follower) lookSoon() {
+	if soon := time.Now().Add(soonest); soon.Before(w.lookAt) {
+		w.lookAt = soon
+	}
+}
+
+// closeIdle closes files that have not grown for long; what stands at their end without newline is sent as it is.
+func (w *follower) closeIdle(ctx context.Context, now time.Time) {
+	for _, f := range append([]*file(nil), w.files...) {
+		if f.unread || now.Sub(f.grown) < w.settings.IdleTimeout {
+			continue
+		}
+		if f.lines != nil && f.send(ctx, w, true) != nil {
+			return
+		}
+		f.close()
+		if !f.listed {
+			w.forget(f)
+		}
+	}
+}
