@@ -55,7 +55,7 @@ func (c nativeCollector) Collect(out chan<- prometheus.Metric) {
 			case a.Counter != nil:
 				out <- constMetric(desc, prometheus.CounterValue, float64(a.Counter.Value()), values)
 			case a.Gauge != nil:
-				out <- constMetric(desc, prometheus.GaugeValue, a.Gauge.Value(), values)
+				out <- constMetric(desc, kindOf(a.Prom), a.Gauge.Value(), values)
 			case a.Histogram != nil:
 				count, sum, buckets := a.Histogram.Snapshot()
 				m, err := prometheus.NewConstHistogram(desc, count, sum, buckets, values...)
@@ -64,14 +64,18 @@ func (c nativeCollector) Collect(out chan<- prometheus.Metric) {
 				}
 				out <- m
 			case a.Func != nil:
-				kind := prometheus.GaugeValue
-				if strings.HasSuffix(a.Prom, "_total") {
-					kind = prometheus.CounterValue
-				}
-				out <- constMetric(desc, kind, a.Func(), values)
+				out <- constMetric(desc, kindOf(a.Prom), a.Func(), values)
 			}
 		}
 	}
+}
+
+// kindOf says what a number is that is no Counter: one that only grows, such as seconds, has the name of one.
+func kindOf(name string) prometheus.ValueType {
+	if strings.HasSuffix(name, "_total") {
+		return prometheus.CounterValue
+	}
+	return prometheus.GaugeValue
 }
 
 // constMetric wraps a value; what Prometheus refuses becomes a metric that reports its own error.
@@ -87,7 +91,10 @@ type legacyCollector struct{ sets *metric.Registry }
 
 func (legacyCollector) Describe(chan<- *prometheus.Desc) {}
 
+// Collect tells components of different kinds that have the same name and an attribute in common apart by the kind.
 func (c legacyCollector) Collect(out chan<- prometheus.Metric) {
+	type series struct{ name, component string }
+	shown := map[series]bool{}
 	for _, s := range c.sets.Sets() {
 		for _, a := range s.Attrs() {
 			if a.Flume == "" || a.Hidden {
@@ -104,7 +111,12 @@ func (c legacyCollector) Collect(out chan<- prometheus.Metric) {
 			default:
 				continue // a text
 			}
-			out <- constMetric(prometheus.NewDesc(name, "Flume's "+a.Flume+".", []string{"component"}, nil), kind, v, []string{s.Name})
+			component := s.Name
+			if shown[series{name, component}] {
+				component = string(s.Kind) + "." + s.Name
+			}
+			shown[series{name, component}] = true
+			out <- constMetric(prometheus.NewDesc(name, "Flume's "+a.Flume+".", []string{"component"}, nil), kind, v, []string{component})
 		}
 	}
 }
