@@ -16,16 +16,14 @@ import (
 // Conf holds the properties of core-site.xml and hdfs-site.xml.
 type Conf map[string]string
 
-// ConfDirs returns where Hadoop's files are looked for, the first one first: the agent's own configuration directory, if
-// any, then what HADOOP_CONF_DIR and HADOOP_HOME name.
-func ConfDirs(own string) []string {
+// ConfDirs returns where Hadoop's files are looked for, the first one first: what HADOOP_CONF_DIR and HADOOP_HOME name.
+func ConfDirs() []string {
 	var dirs []string
 	add := func(dir string) {
 		if dir != "" {
 			dirs = append(dirs, dir)
 		}
 	}
-	add(own)
 	add(os.Getenv("HADOOP_CONF_DIR"))
 	for _, home := range []string{os.Getenv("HADOOP_HOME"), os.Getenv("HADOOP_PREFIX")} {
 		if home != "" {

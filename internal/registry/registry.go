@@ -23,7 +23,6 @@ type Env struct {
 	Log      *slog.Logger
 	Metrics  *metric.Set
 	StateDir string // for files of the component's own, made by whoever writes there first
-	ConfDir  string // --conf: where core-site.xml and the like are looked for first; may be empty
 
 	// Peers are, for a selector, the names of the source's channels in order; for a processor, of the group's sinks.
 	Peers []string

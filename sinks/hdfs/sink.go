@@ -90,7 +90,7 @@ func (s *Sink) Open(ctx context.Context) error {
 	if s.fs != nil {
 		return nil
 	}
-	site, err := hadoop.LoadConf(hadoop.ConfDirs(s.env.ConfDir))
+	site, err := hadoop.LoadConf(hadoop.ConfDirs())
 	if err != nil {
 		return err
 	}
