@@ -389,6 +389,14 @@ func (c *cluster) List(ctx context.Context, dir string) (names []string, err err
 	return names, err
 }
 
+func (c *cluster) Truncate(ctx context.Context, name string, size int64) error {
+	name = c.absolute(name)
+	return c.call(ctx, "truncate", name, func(cl *hdfs.Client) error {
+		_, err := cl.Truncate(name, size)
+		return uncertain(err)
+	})
+}
+
 // How Settle waits for the datanodes to agree on a file's length. A recovery that a dead datanode was to lead is given to
 // another one at a later call.
 const (

@@ -36,6 +36,8 @@ type FS interface {
 	List(ctx context.Context, dir string) ([]string, error)
 	// Settle closes a file that its writer has left open. It is called again until done.
 	Settle(ctx context.Context, name string) (done bool, err error)
+	// Truncate shortens a closed file, which has to be settled again after it.
+	Truncate(ctx context.Context, name string, size int64) error
 	// Close ends what calls are under way. Files are closed before.
 	Close() error
 }

@@ -117,6 +117,14 @@ func (l local) Size(_ context.Context, name string) (int64, error) {
 
 func (l local) List(_ context.Context, dir string) ([]string, error) { return l.disk.List(dir) }
 
+func (l local) Truncate(_ context.Context, name string, size int64) error {
+	f, err := l.disk.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
+}
+
 // Settle forces the file to the disk; there are no leases here.
 func (l local) Settle(_ context.Context, name string) (bool, error) {
 	f, err := l.disk.Open(name)

@@ -18,6 +18,7 @@ type repair struct {
 	inUse, final string
 	safe         int64 // bytes that must be in it
 	orphan       bool  // left by an earlier run: safe is not known
+	cut          bool  // what came after safe was cut off, or cannot be
 	why          error // what went wrong
 
 	tries int
@@ -189,6 +190,15 @@ func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
 	size, err := m.fs.Size(ctx, r.inUse)
 	if err != nil {
 		return false, err
+	}
+	if size > r.safe && !r.orphan && !r.cut {
+		// What came after it was never acknowledged and comes again: without it nothing comes twice. Where that cannot be
+		// done the file is good all the same.
+		r.cut = true
+		if err := m.fs.Truncate(ctx, r.inUse, r.safe); err != nil {
+			m.log.Debug("A file keeps what was not acknowledged", "file", r.inUse, "err", err)
+		}
+		return m.try(ctx, r)
 	}
 	if size < r.safe {
 		m.log.Error("A file is shorter than what was acknowledged: data is lost", "file", r.inUse, "bytes", size, "acknowledged", r.safe)
