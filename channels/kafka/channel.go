@@ -206,9 +206,6 @@ func (c *Channel) Stats() channels.Stats {
 	return channels.Stats{Size: -1, Held: held, Bytes: bytes}
 }
 
-// Durable says that the events survive the process: Put returns when the brokers hold them.
-func (c *Channel) Durable() bool { return true }
-
 // Close waits for Puts, commits the offsets, leaves the group and disconnects.
 func (c *Channel) Close() error {
 	c.queue.close()
