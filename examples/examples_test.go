@@ -1,0 +1,238 @@
+package examples
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "goflume-examples-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "agent")
+	if out, err := exec.Command("go", "build", "-o", binary, "goflume/cmd/agent").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "%s", out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// run runs an example in a folder of its own until done says so, then stops it, and returns the lines of the files below
+// out/dir.
+func run(t *testing.T, name, agent, send, dir string, lines int) []string {
+	t.Helper()
+	conf, err := filepath.Abs(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tweets, err := filepath.Abs("tweets.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	work := t.TempDir()
+	cmd := exec.Command(binary, "run", "--conf-file", conf, "--name", agent, "--admin", "off")
+	cmd.Dir = work
+	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "TWEETS="+tweets, "XDG_STATE_HOME="+work+"/state", "ELASTICSEARCH=127.0.0.1:1")
+	log := new(bytes.Buffer)
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() {
+		cmd.Process.Kill()
+		if t.Failed() {
+			t.Logf("%s", log)
+		}
+	}()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for got := 0; got < lines; {
+		select {
+		case err := <-ended:
+			t.Fatalf("%s ends by itself: %v\n%s", name, err, log)
+		case <-deadline:
+			t.Fatalf("%s: %d of %d lines after 30 s", name, got, lines)
+		case <-tick.C:
+		}
+		if send != "" {
+			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+			if err != nil {
+				continue
+			}
+			if err := exchange(conn, send); err != nil {
+				t.Fatal(err)
+			}
+			send = ""
+		}
+		got = len(read(t, filepath.Join(work, "out", dir)))
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case err := <-ended:
+		if err != nil {
+			t.Errorf("%s ends with %v", name, err)
+		}
+	case <-time.After(20 * time.Second):
+		cmd.Process.Signal(syscall.SIGQUIT) // the log gets what every goroutine does
+		<-time.After(time.Second)
+		t.Fatalf("%s does not end 20 s after SIGTERM", name)
+	}
+	return read(t, filepath.Join(work, "out", dir))
+}
+
+// exchange sends lines and reads an OK for each.
+func exchange(conn net.Conn, lines string) error {
+	defer conn.Close()
+	if _, err := conn.Write([]byte(lines)); err != nil {
+		return err
+	}
+	r := bufio.NewReader(conn)
+	for range strings.Count(lines, "\n") {
+		if answer, err := r.ReadString('\n'); answer != "OK\n" {
+			return fmt.Errorf("answer %q, %v", answer, err)
+		}
+	}
+	return nil
+}
+
+// read returns the lines of all files below dir, each with its folder in front.
+func read(t *testing.T, dir string) []string {
+	t.Helper()
+	var lines []string
+	filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(d.Name(), ".") || strings.Contains(path, "checkpoint") || strings.Contains(path, "/data/") {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return nil // renamed meanwhile
+		}
+		rel, _ := filepath.Rel(dir, filepath.Dir(path))
+		for line := range strings.Lines(string(text)) {
+			lines = append(lines, rel+": "+strings.TrimSuffix(line, "\n"))
+		}
+		return nil
+	})
+	sort.Strings(lines)
+	return lines
+}
+
+func want(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestFlume(t *testing.T) {
+	conf, err := os.ReadFile("flume.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(conf, []byte("port = ${env:PORT:-44444}")) {
+		t.Fatal("the port of flume.conf cannot be changed for a test")
+	}
+	got := run(t, "flume.conf", "ExampleAgent", "hello flume\nsecond\n", "", 2)
+	day := time.Now().Format("2006-01-02")
+	want(t, got, day+": hello flume", day+": second")
+}
+
+func TestTwitterIntoHDFS(t *testing.T) {
+	got := run(t, "twitter-hdfs.conf", "TwitterAgent", "", "tweets", 200)
+	if len(got) != 200 {
+		t.Fatalf("%d lines, want 200", len(got))
+	}
+	folder, text, _ := strings.Cut(got[0], ": ")
+	var tweet struct {
+		ID   int64 `json:"id"`
+		User struct {
+			ScreenName string `json:"screen_name"`
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &tweet); err != nil || !strings.HasPrefix(folder, "2026/11/") || tweet.ID == 0 || tweet.User.ScreenName == "" {
+		t.Errorf("%s, %v", got[0], err)
+	}
+}
+
+func TestExecIntoHDFS(t *testing.T) {
+	host, err := exec.Command("uname", "-n").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for i := range 5 {
+		lines = append(lines, fmt.Sprintf(".: event %d of %s", i+1, bytes.TrimSpace(host)))
+	}
+	want(t, run(t, "exec-hdfs.conf", "a1", "", "exec", 5), lines...)
+}
+
+func TestMultiplexing(t *testing.T) {
+	want(t, run(t, "multiplexing.conf", "a1", "ERROR disk\nINFO fine\n", "", 2), "errors: ERROR disk", "others: INFO fine")
+}
+
+func TestFailover(t *testing.T) {
+	want(t, run(t, "failover.conf", "a1", "hello\n", "failover/files", 1), ".: hello")
+}
+
+func TestLoadBalance(t *testing.T) {
+	var send strings.Builder
+	for i := range 100 {
+		fmt.Fprintln(&send, i)
+	}
+	got := run(t, "load_balance.conf", "a1", send.String(), "balanced", 100)
+	by := map[string]int{}
+	for _, line := range got {
+		folder, _, _ := strings.Cut(line, ": ")
+		by[folder]++
+	}
+	if len(got) != 100 || by["one"] == 0 || by["two"] == 0 {
+		t.Errorf("%v of %d lines, want both to have some of 100", by, len(got))
+	}
+}
+
+func TestEveryExampleSaysWhatItIs(t *testing.T) {
+	names, err := filepath.Glob("*.conf")
+	if err != nil || len(names) < 6 {
+		t.Fatalf("%v, %v", names, err)
+	}
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		lines := strings.SplitN(string(text), "\n", 4)
+		for _, line := range lines[:3] {
+			if !strings.HasPrefix(line, "#") {
+				t.Errorf("%s: the first three lines say what it is and how to run it, got %q", name, line)
+			}
+		}
+		if out, err := exec.Command(binary, "validate", name).CombinedOutput(); err != nil {
+			t.Errorf("validate %s: %v\n%s", name, err, out)
+		}
+	}
+}
