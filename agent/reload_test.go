@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -336,5 +337,30 @@ func TestStopWaitsForAReloadThatDrains(t *testing.T) {
 		}
 		open()
 		cut()
+	}
+}
+
+func TestPortsAreExchangedInOneReload(t *testing.T) {
+	st := newStage(t)
+	config := func(port1, port2 string) []string {
+		return simple("a1.sources = r1 r2", "a1.sources.r1.type = netcat", "a1.sources.r1.bind = 127.0.0.1", "a1.sources.r1.port = "+port1,
+			"a1.sources.r2.type = netcat", "a1.sources.r2.bind = 127.0.0.1", "a1.sources.r2.port = "+port2, "a1.sources.r2.channels = c1",
+			"a1.sources.r2.interceptors = i1", "a1.sources.r2.interceptors.i1.type = search_replace",
+			"a1.sources.r2.interceptors.i1.searchPattern = ^", "a1.sources.r2.interceptors.i1.replaceString = r2:")
+	}
+	a := start(t, config("0", "0")...)
+	_, one, _ := strings.Cut(a.sockets.addresses("r1")[0], ":")
+	_, two, _ := strings.Cut(a.sockets.addresses("r2")[0], ":")
+	reload(t, a, config(two, one)...)
+	for _, name := range []string{"r1", "r2"} {
+		if c := component(t, a, name); c.State != Running {
+			t.Errorf("%s: %s %s, want RUNNING", name, c.State, c.LastError)
+		}
+	}
+	conn := dial(t, "127.0.0.1:"+one)
+	fmt.Fprintln(conn, "hello")
+	until(t, "delivery", func() bool { return len(st.in("k1")) == 1 })
+	if got := st.in("k1")[0]; got != "r2:hello" {
+		t.Errorf("the port of r1 now leads to %q, want r2:hello", got)
 	}
 }
