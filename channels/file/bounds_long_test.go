@@ -11,4 +11,5 @@ const (
 	errorScripts  = 100
 	importStep    = 1
 	killRounds    = 1000
+	errorStep     = 1
 )

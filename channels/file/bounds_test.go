@@ -10,5 +10,6 @@ const (
 	flipStep      = 61
 	errorScripts  = 2
 	importStep    = 7
-	killRounds    = 20
+	killRounds    = 10
+	errorStep     = 5
 )

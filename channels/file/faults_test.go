@@ -261,7 +261,7 @@ func TestOneFailedSyncIsNotNoticed(t *testing.T) {
 func TestEveryOperationFailsOnce(t *testing.T) {
 	for script := range uint64(errorScripts) {
 		for _, fault := range []error{syscall.EIO, syscall.ENOSPC, syscall.EROFS, &errfs.Short{N: 100, Err: syscall.EIO}} {
-			for at := int64(1); at < 200; at += 1 + int64(script%3) {
+			for at := int64(1); at < 200; at += errorStep {
 				rng := rand.New(rand.NewPCG(script, uint64(at)))
 				x := &torture{rng: rng, set: tortureSettings(rng)}
 				disk := memfs.New()

@@ -49,7 +49,7 @@ func Import(ctx context.Context, fsys vfs.FS, d Dirs, log *slog.Logger, dry bool
 	set.UseDualCheckpoints = false // the copy of Flume's checkpoint is just moved
 	env := registry.Env{Name: "import", Log: log, Metrics: metric.NewSet(metric.Channel, "", "import", "file")}
 	c := newChannel(env, set, fsys)
-	c.importing, c.segSize = true, min(firstSegment, set.segmentSize())
+	c.importing, c.segSize = true, min(1<<20, set.segmentSize())
 	rep := ImportReport{}
 	if err := c.lockDirs(); err != nil {
 		c.unlock()

@@ -1,0 +1,150 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"goflume/agent/flow"
+	"goflume/channels/file"
+	"goflume/internal/charset"
+	"goflume/internal/metric"
+	"goflume/internal/registry"
+	"goflume/internal/vfs"
+	"goflume/sinks/fileroll"
+	"goflume/sinks/serializer"
+	"goflume/sources/netcat"
+)
+
+// BenchmarkTCPLinesDurable sends lines over one connection: netcat, file channel and file_roll, which answer and commit
+// after fdatasync, against a program that reads lines, appends and syncs them to one file, and answers.
+func BenchmarkTCPLinesDurable(b *testing.B) {
+	for range b.N {
+		our, their := pairs(5,
+			func() time.Duration { return durableAgent(b) },
+			func() time.Duration { return syncingCopier(b) })
+		report(b, lineCount, our, their, 0)
+	}
+}
+
+func durableAgent(b *testing.B) time.Duration {
+	log := slog.New(slog.DiscardHandler)
+	dir := b.TempDir()
+	defer os.RemoveAll(dir)
+	c, set := openFile(b, dir, func(s *file.Settings) { s.Capacity = 1_000_000 })
+	defer c.Close()
+	channel := flow.ChannelRef{Name: "c1", Channel: c, Metrics: metric.NewChannel(set)}
+	sinkEnv := registry.Env{Name: "k1", Log: log, Durable: true, Metrics: metric.NewSet(metric.Sink, "a1", "k1", "file_roll")}
+	roll, err := fileroll.New(sinkEnv, fileroll.Settings{Directory: filepath.Join(dir, "out"), BatchSize: 5000,
+		Serializer: serializer.Registry.Default("TEXT"), PathManager: "DEFAULT", Sync: "auto"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	count := &counting{roll, lineCount, make(chan struct{})}
+	sink := flow.NewSink("k1", count, sinkEnv.Metrics, log)
+	outlet := flow.NewOutlet("k1", log)
+	outlet.Rewire(&flow.OutletWiring{Sinks: []flow.SinkLink{{Sink: sink, Channel: channel}}})
+
+	addr := make(chan string, 1)
+	sourceEnv := registry.Env{Name: "r1", Log: log, Metrics: metric.NewSet(metric.Source, "a1", "r1", "netcat"),
+		Listen: func(ctx context.Context, network, at string) (net.Listener, error) {
+			l, err := new(net.ListenConfig).Listen(ctx, network, at)
+			if err == nil {
+				addr <- l.Addr().String()
+			}
+			return l, err
+		}}
+	source, err := netcat.New(sourceEnv, netcat.Settings{Bind: "127.0.0.1", AckEveryEvent: true, MaxLineLength: 512, Encoding: charset.UTF8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	inlet := flow.NewInlet("r1", sourceEnv.Metrics, log)
+	inlet.Rewire(&flow.InletWiring{Channels: []flow.ChannelRef{channel}})
+
+	ctx, stop := context.WithCancel(context.Background())
+	var running, feeding sync.WaitGroup
+	running.Go(func() { outlet.Run(ctx, ctx) })
+	running.Go(func() { source.Run(ctx, inlet) })
+	began := time.Now()
+	feeding.Go(func() { feed(b, <-addr, true) })
+	feeding.Wait() // every line was answered
+	took := time.Since(began)
+	select {
+	case <-count.done:
+	case <-time.After(time.Minute):
+		b.Error(fmt.Errorf("%d lines missing after a minute", count.left))
+	}
+	b.ReportMetric(float64(lineCount)/time.Since(began).Seconds(), "delivered/s")
+	stop()
+	running.Wait()
+	sink.Close(context.Background())
+	return took
+}
+
+func syncingCopier(b *testing.B) time.Duration {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	name := filepath.Join(b.TempDir(), "out")
+	defer os.Remove(name)
+	var feeder sync.WaitGroup
+	began := time.Now()
+	feeder.Go(func() { feed(b, l.Addr().String(), true) })
+	conn, err := l.Accept()
+	if err == nil {
+		err = syncLines(conn, name)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	feeder.Wait()
+	return time.Since(began)
+}
+
+// syncLines appends a read's worth of lines, syncs them and answers them all.
+func syncLines(conn net.Conn, name string) error {
+	defer conn.Close()
+	f, err := vfs.OS{}.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := bufio.NewReaderSize(conn, 256<<10)
+	var off int64
+	var block, answers []byte
+	for {
+		line, err := in.ReadSlice('\n')
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		block = append(block, line...)
+		answers = append(answers, "OK\n"...)
+		if in.Buffered() > 0 {
+			continue
+		}
+		if _, err := f.WriteAt(block, off); err != nil {
+			return err
+		}
+		if err := f.Datasync(); err != nil {
+			return err
+		}
+		off += int64(len(block))
+		if _, err := conn.Write(answers); err != nil {
+			return err
+		}
+		block, answers = block[:0], answers[:0]
+	}
+}
