@@ -39,16 +39,12 @@ type accepted struct {
 // listen leases the socket of that address to the source, a kept one if there is one. Its signature without owner is
 // registry.Env's Listen.
 func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.Listener, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, k := range s.open {
-		if k.lease == nil && k.network == network && k.addr == addr && (k.owner == owner || !anyPort(addr)) {
-			return k.leaseTo(owner), nil
-		}
+	if l := s.kept(owner, network, addr); l != nil {
+		return l, nil
 	}
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, network, addr)
-	if errors.Is(err, syscall.EADDRINUSE) && s.shutPortLocked(network, addr) {
+	if errors.Is(err, syscall.EADDRINUSE) && s.shutPort(network, addr) {
 		l, err = lc.Listen(ctx, network, addr) // the port was only kept for a source that has another address now
 	}
 	if err != nil {
@@ -58,9 +54,23 @@ func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.
 		return nil, err
 	}
 	k := &socket{network: network, addr: addr, l: l, conns: make(chan accepted), closed: make(chan struct{})}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.open = append(s.open, k)
 	s.wg.Go(k.accept)
 	return k.leaseTo(owner), nil
+}
+
+// kept leases a socket of that address that is open and nobody's, or returns nil.
+func (s *sockets) kept(owner, network, addr string) net.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.open {
+		if k.lease == nil && k.network == network && k.addr == addr && (k.owner == owner || !anyPort(addr)) {
+			return k.leaseTo(owner)
+		}
+	}
+	return nil
 }
 
 // sweep closes the sockets that nobody leases; of, where not empty, only those that this source had.
@@ -100,8 +110,10 @@ func (s *sockets) addresses(owner string) []string {
 	return all
 }
 
-// shutPortLocked closes kept sockets of that port, whatever their host, and tells whether there were any.
-func (s *sockets) shutPortLocked(network, addr string) bool {
+// shutPort closes kept sockets of that port, whatever their host, and tells whether there were any.
+func (s *sockets) shutPort(network, addr string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	_, port, _ := net.SplitHostPort(addr)
 	before := len(s.open)
 	s.open = slices.DeleteFunc(s.open, func(k *socket) bool {

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"runtime"
@@ -20,7 +19,6 @@ import (
 	"time"
 
 	"goflume/agent"
-	"goflume/agent/admin"
 	"goflume/conf"
 	"goflume/internal/retry"
 )
@@ -196,6 +194,7 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
 		stop = " · stop with Ctrl-C"
 	}
 	r.log.Info(fmt.Sprintf("ready in %d ms%s", time.Since(processStart).Milliseconds(), stop))
+	r.hint(plan)
 	notify("READY=1\nSTATUS=" + plan.Size())
 	r.workers.Go(debug.FreeOSMemory) // what only the start needed
 	return exitOK
@@ -208,6 +207,20 @@ func (r *runner) addresses(source string) []string {
 		}
 	}
 	return nil
+}
+
+// hint tells a person how to try a netcat source.
+func (r *runner) hint(plan *agent.Plan) {
+	for _, s := range plan.Sources {
+		at := r.addresses(s.Node.Name)
+		if !r.terminal || s.Entry.Name != "netcat" || len(at) == 0 {
+			continue
+		}
+		if host, port, err := net.SplitHostPort(at[0]); err == nil {
+			fmt.Fprintf(r.std.err, "               try, in another terminal:  echo hello flume | nc %s %s\n", host, port)
+			return
+		}
+	}
 }
 
 // healthPatience is how long --require-healthy waits for sinks to reach their destinations.
@@ -357,56 +370,4 @@ func dump(std streams) {
 		}
 		buf = make([]byte, 2*len(buf))
 	}
-}
-
-// serveMetrics opens Flume's metrics server where it was asked for. The flow does not depend on it.
-func (r *runner) serveMetrics() {
-	m, err := admin.ParseMonitoring(func(name string) string { return r.define["flume.monitoring."+name] })
-	if err != nil {
-		r.log.Error("No metrics server: " + err.Error())
-		return
-	}
-	if m.Type == "" {
-		return
-	}
-	if ip := net.ParseIP(m.Host); m.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		r.log.Warn("Metrics and health can be read from other machines, as in Flume; flume.monitoring.host narrows it", "address", m.Addr())
-	}
-	c := r.pages()
-	c.Legacy = m.Type == "prometheus"
-	r.serveHTTP(c.Handler(), "Metrics at http://%s/metrics", func() (net.Listener, error) { return net.Listen("tcp", m.Addr()) })
-}
-
-// serveAdmin opens the admin listener where it was asked for.
-func (r *runner) serveAdmin() {
-	if r.admin == "" {
-		return
-	}
-	r.serveHTTP(r.pages().Control(), "Admin interface at %s", func() (net.Listener, error) { return admin.Listen(r.admin) })
-}
-
-func (r *runner) pages() admin.Compat {
-	return admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Log: r.log}
-}
-
-// serveHTTP answers until the end. What it cannot listen on is tried again.
-func (r *runner) serveHTTP(h http.Handler, where string, listen func() (net.Listener, error)) {
-	r.workers.Go(func() {
-		wait := retry.Default()
-		for {
-			l, err := listen()
-			if err == nil {
-				r.log.Info(fmt.Sprintf(where, l.Addr()))
-				if err = admin.Serve(r.ctx, l, h, r.log); err == nil {
-					return
-				}
-			}
-			if wait.Tries() == 0 {
-				r.log.Error("A listener for metrics or status does not listen and will try again", "err", err)
-			}
-			if retry.Sleep(r.ctx, wait.Next()) != nil {
-				return
-			}
-		}
-	})
 }

@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"net/http"
+
+	"goflume/agent/admin"
+	"goflume/internal/retry"
+)
+
+// serveMetrics opens Flume's metrics server where it was asked for. The flow does not depend on it.
+func (r *runner) serveMetrics() {
+	m, err := admin.ParseMonitoring(func(name string) string { return r.define["flume.monitoring."+name] })
+	if err != nil {
+		r.log.Error("No metrics server: " + err.Error())
+		return
+	}
+	if m.Type == "" {
+		return
+	}
+	if ip := net.ParseIP(m.Host); m.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		r.log.Warn("Metrics and health can be read from other machines, as in Flume; flume.monitoring.host narrows it", "address", m.Addr())
+	}
+	c := r.pages()
+	c.Legacy = m.Type == "prometheus"
+	r.serveHTTP(c.Handler(), "Metrics at http://%s/metrics", func() (net.Listener, error) { return net.Listen("tcp", m.Addr()) })
+}
+
+// serveAdmin opens the admin listener where it was asked for.
+func (r *runner) serveAdmin() {
+	if r.admin == "" {
+		return
+	}
+	r.serveHTTP(r.pages().Control(), "Admin interface at %s", func() (net.Listener, error) { return admin.Listen(r.admin) })
+}
+
+func (r *runner) pages() admin.Compat {
+	return admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Log: r.log}
+}
+
+// serveHTTP answers until the end. What it cannot listen on is tried again.
+func (r *runner) serveHTTP(h http.Handler, where string, listen func() (net.Listener, error)) {
+	r.workers.Go(func() {
+		wait := retry.Default()
+		for {
+			l, err := listen()
+			if err == nil {
+				r.log.Info(fmt.Sprintf(where, l.Addr()))
+				if err = admin.Serve(r.ctx, l, h, r.log); err == nil {
+					return
+				}
+			}
+			if wait.Tries() == 0 {
+				r.log.Error("A listener for metrics or status does not listen and will try again", "err", err)
+			}
+			if retry.Sleep(r.ctx, wait.Next()) != nil {
+				return
+			}
+		}
+	})
+}
