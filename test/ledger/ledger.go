@@ -22,6 +22,7 @@ type Ledger struct {
 	mu      sync.Mutex
 	clients []client
 	torn    int // lines that are not ours, or not whole
+	strange []string
 }
 
 // client is the account of one.
@@ -104,7 +105,9 @@ func (l *Ledger) Arrived(r io.Reader) error {
 func (l *Ledger) noteLocked(line, scratch []byte, whole bool) {
 	who, n, ok := l.parse(line, scratch)
 	if !ok || !whole {
-		l.torn++
+		if l.torn++; len(l.strange) < few {
+			l.strange = append(l.strange, fmt.Sprintf("%d bytes %.60q", len(line), line))
+		}
 		return
 	}
 	c := &l.clients[who]
@@ -143,14 +146,17 @@ type Verdict struct {
 
 	Missing []string // acknowledged and not arrived: the first few
 	Lost    int      // all of them
+	Strange []string // of Torn: the first few
 }
+
+// few is how many examples a verdict has.
+const few = 5
 
 // Verdict judges what arrived.
 func (l *Ledger) Verdict() Verdict {
-	const few = 5
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	v := Verdict{Torn: l.torn}
+	v := Verdict{Torn: l.torn, Strange: l.strange}
 	for who := range l.clients {
 		c := &l.clients[who]
 		v.Acked += c.total
@@ -177,6 +183,9 @@ func (v Verdict) String() string {
 		v.Acked, v.Refused, v.Broken, v.Distinct, v.Duplicates, v.Torn, v.Disorder, v.Lost)
 	if v.Lost > 0 {
 		s += fmt.Sprintf(", such as %v", v.Missing)
+	}
+	if v.Torn > 0 {
+		s += fmt.Sprintf("; torn are such as %v", v.Strange)
 	}
 	return s
 }
