@@ -72,8 +72,10 @@ func (c Elasticsearch) Start(ctx context.Context, r *Run) (*SearchServer, error)
 	if err != nil {
 		return nil, err
 	}
-	if strings.HasPrefix(home, "/tmp/") {
-		return nil, fmt.Errorf("elasticsearch does not run from below /tmp, where it lets its security module read: %s; set GOFLUME_CACHE to another place", home)
+	for _, dir := range []string{home, r.Dir} {
+		if strings.HasPrefix(dir, "/tmp/") {
+			return nil, fmt.Errorf("elasticsearch refuses to run from %s, as from anywhere below /tmp: set GOFLUME_CACHE and TMPDIR to other places", dir)
+		}
 	}
 	java, err := javaHome()
 	if err != nil {

@@ -33,8 +33,7 @@ const keptRuns = 20
 
 // newRun makes the directory of a run and removes those whose owners were killed.
 func newRun(name string) (*Run, error) {
-	// Not below the cache: Hive does not see files below a directory that begins with a dot.
-	runs := filepath.Join(os.TempDir(), fmt.Sprintf("goflume-run-%d", os.Getuid()))
+	runs := runsDir()
 	if err := os.MkdirAll(runs, 0o700); err != nil {
 		return nil, err
 	}
@@ -61,6 +60,16 @@ func newRun(name string) (*Run, error) {
 		}
 	}
 	return &Run{Dir: dir, name: name, lock: lock, ports: map[int]bool{}}, nil
+}
+
+// runsDir is where runs live: in $TMPDIR, else in /var/tmp. Not below the cache, because Hive does not see files below
+// a directory that begins with a dot, nor in /tmp, where Elasticsearch does not run and which may be memory.
+func runsDir() string {
+	dir := os.Getenv("TMPDIR")
+	if dir == "" {
+		dir = "/var/tmp"
+	}
+	return filepath.Join(dir, fmt.Sprintf("goflume-run-%d", os.Getuid()))
 }
 
 // sweep removes the directories that no living process has locked.
