@@ -7,7 +7,7 @@ import (
 	"goflume/internal/registry"
 )
 
-// DefaultSettings of the default processor: it has none.
+// DefaultSettings of the default processor, which has one sink and always picks it.
 type DefaultSettings struct{}
 
 func init() {

@@ -17,7 +17,7 @@ func init() {
 		FailoverSettings{MaxPenalty: 30 * time.Second}, NewFailover)
 }
 
-// FailoverSettings of the failover processor: the best sink that works has all the events.
+// FailoverSettings of the failover processor, which gives all events to the best sink that works.
 type FailoverSettings struct {
 	// Priority of each sink, as in `priority.k1 = 10`: the largest number goes first. Sinks without one come last, in the order of the group; of equals, the first of the group.
 	Priority map[string]string `conf:"priority.*"`

@@ -13,7 +13,7 @@ func init() {
 		LoadBalanceSettings{Selector: "round_robin", MaxTimeOut: 30 * time.Second}, NewLoadBalance)
 }
 
-// LoadBalanceSettings of the load_balance processor: the sinks take turns, batch by batch.
+// LoadBalanceSettings of the load_balance processor, which has the sinks take turns, batch by batch.
 type LoadBalanceSettings struct {
 	// How the sink of a batch is picked.
 	Selector string `conf:"selector" enum:"round_robin|random"`

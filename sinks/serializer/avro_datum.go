@@ -21,7 +21,7 @@ func init() {
 		Avro: AvroSettings{SyncIntervalBytes: 2048000, CompressionCodec: "null"}}, newAvroDatum)
 }
 
-// AvroDatumSettings of the avro_datum serializer, whose events' bodies are Avro data already.
+// AvroDatumSettings of the avro_datum serializer, which writes Avro files of bodies that are Avro data already.
 type AvroDatumSettings struct {
 	Avro AvroSettings `conf:",inline"`
 	// Where the schema is when an event names none: a path or a file:// URL. An event names its own by the header `flume.avro.schema.literal`, or by `flume.avro.schema.url`, which must be the same place.

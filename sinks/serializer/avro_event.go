@@ -12,7 +12,7 @@ func init() {
 		AvroSettings{SyncIntervalBytes: 2048000, CompressionCodec: "null"}, newAvroEvent)
 }
 
-// AvroSettings of the AVRO_EVENT serializer, and of avro_datum.
+// AvroSettings of the AVRO_EVENT serializer, which writes Avro files of events with their headers.
 type AvroSettings struct {
 	// Bytes of data after which a block ends; it also ends with each batch of the sink.
 	SyncIntervalBytes int `conf:"syncIntervalBytes" min:"32" max:"1073741824"`

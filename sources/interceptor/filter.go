@@ -12,7 +12,7 @@ func init() {
 		RegexFilterSettings{Regex: ".*"}, newRegexFilter)
 }
 
-// RegexFilterSettings are the settings of the regex_filter interceptor.
+// RegexFilterSettings are the settings of the regex_filter interceptor, which drops events by what their body holds.
 type RegexFilterSettings struct {
 	// Java regular expression that is looked for anywhere in the body.
 	Regex string `conf:"regex"`

@@ -21,7 +21,7 @@ func init() {
 // flume is the Java package of the interceptors' class names.
 const flume = "org.apache.flume.interceptor."
 
-// TimestampSettings are the settings of the timestamp interceptor.
+// TimestampSettings are the settings of the timestamp interceptor, which puts the time at which an event came in into a header.
 type TimestampSettings struct {
 	// Header that gets the time, in milliseconds since 1970.
 	HeaderName string `conf:"headerName"`
@@ -59,7 +59,7 @@ func (t timestamp) Intercept(b *event.Batch) error {
 	return nil
 }
 
-// HostSettings are the settings of the host interceptor.
+// HostSettings are the settings of the host interceptor, which puts the address or name of this machine into a header.
 type HostSettings struct {
 	// Put the machine's address into the header, not its full name.
 	UseIP bool `conf:"useIP"`
@@ -94,7 +94,7 @@ func (h host) Intercept(b *event.Batch) error {
 	return nil
 }
 
-// StaticSettings are the settings of the static interceptor.
+// StaticSettings are the settings of the static interceptor, which gives every event the same header.
 type StaticSettings struct {
 	// Header to set.
 	Key string `conf:"key"`

@@ -14,7 +14,8 @@ func init() {
 		RemoveHeaderSettings{FromListSeparator: `\s*,\s*`}, newRemoveHeader)
 }
 
-// RemoveHeaderSettings are the settings of the remove_header interceptor. A header that any of the three names is removed.
+// RemoveHeaderSettings are the settings of the remove_header interceptor, which takes headers away: those that any of the
+// three properties names.
 type RemoveHeaderSettings struct {
 	// Name of a header to remove.
 	WithName string `conf:"withName"`

@@ -13,7 +13,7 @@ func init() {
 		SearchReplaceSettings{Charset: charset.UTF8}, newSearchReplace)
 }
 
-// SearchReplaceSettings are the settings of the search_replace interceptor.
+// SearchReplaceSettings are the settings of the search_replace interceptor, which replaces in the body what a pattern matches.
 type SearchReplaceSettings struct {
 	// Java regular expression to look for in the body.
 	SearchPattern string `conf:"searchPattern,required"`

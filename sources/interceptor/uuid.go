@@ -16,7 +16,7 @@ func init() {
 		"morphlines run Java commands; json, regex_extractor, search_replace and redact do most of what they are used for")
 }
 
-// UUIDSettings are the settings of the uuid interceptor.
+// UUIDSettings are the settings of the uuid interceptor, which gives every event an identifier of its own.
 type UUIDSettings struct {
 	// Header that gets the identifier, a random UUID (version 4).
 	HeaderName string `conf:"headerName"`

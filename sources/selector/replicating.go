@@ -9,7 +9,7 @@ import (
 	"goflume/internal/registry"
 )
 
-// ReplicatingSettings of the replicating selector.
+// ReplicatingSettings of the replicating selector, which sends each event to all of the source's channels.
 type ReplicatingSettings struct {
 	// Channels of the source, separated by blanks, that get each event if they can: without waiting for room, and without
 	// a failure there being the source's.

@@ -1,4 +1,4 @@
-// Package twitter is the source of posts on X, formerly Twitter. The API that Flume's and Cloudera's sources were written for
+// Package twitter is the source that reads posts on X, formerly Twitter, live or from a file. The API that Flume's and Cloudera's sources were written for
 // is gone; this one reads X API v2: the filtered stream, with rules made of the keywords, or the sampled stream for those who
 // have access to it. It can also replay posts recorded in a file.
 //
@@ -22,7 +22,7 @@ import (
 	"goflume/sources"
 )
 
-// Settings of the twitter source.
+// Settings of the twitter source, which reads posts on X, formerly Twitter, live or from a file.
 type Settings struct {
 	// Key of the app in X's developer portal. With its secret it is exchanged for a bearer token.
 	ConsumerKey string `conf:"consumerKey"`
