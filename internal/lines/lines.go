@@ -20,7 +20,8 @@ const (
 // Reader reads lines that end in a newline. It is used by one goroutine at a time. Lines that it returned are never
 // written again; each has its chunk's end as its capacity, so nobody may append to it.
 type Reader struct {
-	src io.Reader
+	src     io.Reader
+	newline []byte
 
 	chunk   []byte
 	start   int // of the first line that was not returned
@@ -34,7 +35,11 @@ type Reader struct {
 }
 
 // NewReader returns a reader of the lines of src.
-func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
+func NewReader(src io.Reader) *Reader { return NewReaderOf(src, []byte{'\n'}) }
+
+// NewReaderOf is NewReader for text in which a newline has another form, such as 00 0A in UTF-16BE. A form of several bytes
+// counts only at a multiple of its length from the line's start.
+func NewReaderOf(src io.Reader, newline []byte) *Reader { return &Reader{src: src, newline: newline} }
 
 // Fill reads once from the source and returns what that Read returned. Next gives the lines that it completed. The
 // unfinished line grows without bound from Fill to Fill: the caller looks at Rest.
@@ -67,7 +72,10 @@ func (r *Reader) renew() {
 
 // Next returns the next complete line without its newline, or false when there is none: then Fill.
 func (r *Reader) Next() (line []byte, ok bool) {
-	n := bytes.IndexByte(r.chunk[r.scanned:r.end], '\n')
+	if len(r.newline) > 1 {
+		return r.nextWide()
+	}
+	n := bytes.IndexByte(r.chunk[r.scanned:r.end], r.newline[0])
 	if n < 0 {
 		r.scanned = r.end
 		return nil, false
@@ -76,6 +84,39 @@ func (r *Reader) Next() (line []byte, ok bool) {
 	r.start = r.scanned + n + 1
 	r.scanned = r.start
 	return line, true
+}
+
+func (r *Reader) nextWide() (line []byte, ok bool) {
+	width := len(r.newline)
+	for r.end-r.scanned >= width {
+		n := bytes.Index(r.chunk[r.scanned:r.end], r.newline)
+		if n < 0 {
+			r.scanned += (r.end - r.scanned) / width * width
+			return nil, false
+		}
+		if n%width != 0 {
+			r.scanned += (n/width + 1) * width
+			continue
+		}
+		line = r.chunk[r.start : r.scanned+n]
+		r.start = r.scanned + n + width
+		r.scanned = r.start
+		return line, true
+	}
+	return nil, false
+}
+
+// Unread makes the last n bytes that Next, its newline included, or Skip went over the start of what comes next. Nothing
+// may have been filled since.
+func (r *Reader) Unread(n int) {
+	r.start -= n
+	r.scanned = r.start
+}
+
+// Skip goes on behind the first n bytes of Rest.
+func (r *Reader) Skip(n int) {
+	r.start += n
+	r.scanned = r.start
 }
 
 // NextAny is Next for lines that end in a newline, a carriage return, or one behind the other.

@@ -1,0 +1,120 @@
+package spooldir
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"io/fs"
+	"path/filepath"
+	"time"
+
+	"goflume/internal/vfs"
+)
+
+const (
+	mainMeta = ".flumespool-main.meta" // Flume's name
+
+	// metaLimit is the size in bytes at which a progress file is written anew.
+	metaLimit = 1 << 20
+	// syncEvery bounds what a power failure repeats. A crash of the program repeats one batch at most.
+	syncEvery = time.Second
+)
+
+// progress is a progress file that is written to.
+type progress struct {
+	disk disk
+	name string
+
+	file      vfs.File // nil when the next note starts a new file
+	container container
+	path      string // of the file that it is about
+	size      int64
+	buf       []byte
+	synced    time.Time
+}
+
+// note writes down how far the file of that path was delivered. After an error it can be called again.
+func (p *progress) note(path string, inode uint64, at position) error {
+	err := p.append(path, inode, at)
+	if err != nil {
+		p.close()
+		return fmt.Errorf("write progress %s: %w", p.name, err)
+	}
+	return nil
+}
+
+func (p *progress) append(path string, inode uint64, at position) error {
+	if p.file == nil || p.path != path || p.size > metaLimit {
+		if err := p.renew(path, inode, at); err != nil {
+			return err
+		}
+	} else {
+		p.buf = p.container.appendPosition(p.buf[:0], at)
+		if _, err := p.file.WriteAt(p.buf, p.size); err != nil {
+			return err
+		}
+		p.size += int64(len(p.buf))
+	}
+	if now := time.Now(); now.Sub(p.synced) >= syncEvery {
+		if err := p.file.Datasync(); err != nil {
+			return err
+		}
+		p.synced = now
+	}
+	return nil
+}
+
+// renew puts a new file in the old one's place.
+func (p *progress) renew(path string, inode uint64, at position) error {
+	p.close()
+	next := p.name + ".next"
+	if err := p.disk.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	f, err := p.disk.Create(next)
+	if err != nil {
+		return err
+	}
+	p.container = newContainer()
+	p.buf = p.container.appendPosition(p.container.appendHeader(p.buf[:0], path, inode), at)
+	if _, err = f.WriteAt(p.buf, 0); err == nil {
+		err = p.disk.Rename(next, p.name)
+	}
+	if err != nil {
+		f.Close()
+		return err
+	}
+	p.file, p.path, p.size = f, path, int64(len(p.buf))
+	return nil
+}
+
+func (p *progress) close() {
+	if p.file != nil {
+		p.file.Close()
+		p.file = nil
+	}
+}
+
+// forget removes the file if it is about that path.
+func (p *progress) forget(path string) error {
+	if p.path != path {
+		return nil
+	}
+	p.close()
+	p.path = ""
+	return removed(p.disk.Remove(p.name))
+}
+
+func removed(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// parkedMeta is the progress file of a file that waits for its rest while others are read.
+func parkedMeta(dir, path string) string {
+	h := fnv.New64a()
+	h.Write([]byte(path))
+	return filepath.Join(dir, fmt.Sprintf(".flumespool-%016x.meta", h.Sum64()))
+}
