@@ -204,6 +204,9 @@ func (s *Sink) open(ctx context.Context, b *bucket) error {
 	}
 	for {
 		inUse, final := s.names(b)
+		if s.mender.has(inUse) { // a repair would take the new file for the old one
+			continue
+		}
 		if err := s.journal.open(inUse, final); err != nil {
 			return err
 		}

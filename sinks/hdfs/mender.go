@@ -71,6 +71,18 @@ func (m *mender) add(r *repair) {
 	}
 }
 
+// has tells whether a file of that name waits to be repaired.
+func (m *mender) has(inUse string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, r := range m.repairs {
+		if r.inUse == inUse {
+			return true
+		}
+	}
+	return false
+}
+
 // run starts repairs as they come due, several at a time.
 func (m *mender) run() {
 	timer := time.NewTimer(0)

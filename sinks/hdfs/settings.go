@@ -93,8 +93,8 @@ type Settings struct {
 	// Without effect: files on file:/// never have checksum files beside them.
 	UseRawLocalFileSystem bool `conf:"hdfs.useRawLocalFileSystem"`
 
-	// When events on HDFS are taken as delivered: hflush is when every datanode of the pipeline has acknowledged them;
-	// close is when the file was closed after them, to be appended to by the next ones. Several batches then share one close.
+	// When events on HDFS are taken as delivered: hflush is when every datanode of the pipeline has acknowledged to have
+	// them in memory, as in Flume, which the loss of power of all of them does not survive; close is when the file was closed after them, to be appended to by the next ones. Several batches then share one close.
 	// Where data transfer is encrypted or signed acknowledgements cannot be seen, and hflush closes after every batch.
 	Commit string `conf:"hdfs.commit" enum:"hflush|close"`
 	// When files on file:/// are forced to the disk: batch is before each batch is taken as delivered, roll when a file is

@@ -1,0 +1,124 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"goflume/event"
+	"goflume/internal/hadoop"
+	"goflume/internal/metric"
+	"goflume/internal/registry"
+	"goflume/internal/seqfile"
+	"goflume/sinks"
+	"goflume/sinks/hdfs"
+	"goflume/test/service"
+)
+
+const (
+	hdfsLine = 200      // bytes, with the newline
+	hdfsRun  = 10 << 20 // bytes of one run, about
+)
+
+// BenchmarkHDFS writes lines into a real HDFS with three replicas: the sink, with its escapes, rolls and buckets, against
+// the bare library that writes the same bytes and waits for the same acknowledgements after each batch.
+func BenchmarkHDFS(b *testing.B) {
+	service.Require(b)
+	h, r, err := service.Launch(b.Context(), service.HDFS{Datanodes: 3})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.End(false)
+	bare, err := hadoop.Open(h.URL(), hadoop.Options{CallTimeout: time.Minute, User: service.User()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer bare.Close()
+	file := 0
+	for _, fileType := range []string{"DataStream", "SequenceFile"} {
+		for _, size := range []int{100, 1000, 10_000} {
+			b.Run(fmt.Sprintf("%s/%d", fileType, size), func(b *testing.B) {
+				batch, text := hdfsBatch(b, size, fileType)
+				k := newHDFSSink(b, h.URL()+"/bench/%Y-%m-%d/%{host}", fileType, size)
+				batches := max(hdfsRun/len(text), 2)
+				ours := func() time.Duration {
+					begin := time.Now()
+					for range batches {
+						if err := k.Write(b.Context(), batch); err != nil {
+							b.Fatal(err)
+						}
+					}
+					return time.Since(begin)
+				}
+				theirs := func() time.Duration {
+					file++
+					f, err := bare.Create(b.Context(), fmt.Sprintf("/bare/%d", file))
+					if err != nil {
+						b.Fatal(err)
+					}
+					defer f.Close(b.Context())
+					write := func() {
+						err := f.Write(b.Context(), text)
+						if err == nil {
+							err = f.Sync(b.Context())
+						}
+						if err != nil {
+							b.Fatal(err)
+						}
+					}
+					write() // sets the pipeline up, as ours is
+					begin := time.Now()
+					for range batches {
+						write()
+					}
+					return time.Since(begin)
+				}
+				ours() // opens the file
+				const rounds = 15
+				o, t := pairs(rounds, ours, theirs)
+				b.ReportMetric(float64(batches*len(text))/1e6/o.wall.Seconds(), "MB/s")
+				report(b, batches*size, o, t, 0.9)
+			})
+		}
+	}
+}
+
+// hdfsBatch returns events of a line each, and the bytes that the sink makes of them.
+func hdfsBatch(b *testing.B, size int, fileType string) (batch []event.Event, text []byte) {
+	filler := strings.Repeat("x", hdfsLine-11)
+	records, err := seqfile.New(false, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range size {
+		body := fmt.Appendf(nil, "%09d %s", i, filler)
+		batch = append(batch, event.Event{Body: body, Headers: []event.Header{{Key: "host", Value: "h1"}, {Key: "timestamp", Value: "1767225600000"}}})
+		if fileType == "DataStream" {
+			text = append(append(text, body...), '\n')
+		} else if text, err = records.Append(text, 1767225600000, body); err != nil {
+			b.Fatal(err)
+		}
+	}
+	return batch, text
+}
+
+func newHDFSSink(b *testing.B, path, fileType string, batch int) sinks.Sink {
+	b.Helper()
+	b.Setenv("HADOOP_USER_NAME", service.User())
+	s := sinks.Registry.Lookup("hdfs").Defaults.(hdfs.Settings)
+	s.Path, s.FileType, s.BatchSize = path, fileType, batch
+	s.RollCount, s.RollSize, s.RollInterval = 0, 0, 0
+	k, err := hdfs.New(registry.Env{Name: "k1", Log: slog.New(slog.DiscardHandler), StateDir: b.TempDir(),
+		Metrics: metric.NewSet(metric.Sink, "a1", "k1", "hdfs")}, s)
+	if err == nil {
+		err = k.Open(b.Context())
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { k.Close(context.Background()) })
+	return k
+}
