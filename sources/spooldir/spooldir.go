@@ -177,15 +177,15 @@ func (r *run) pause() time.Duration {
 	return d
 }
 
-// fill reads into the batch until it is full or there is nothing to read now: then read is false. An error is the
-// directory's.
+// fill reads into the batch until it is full or there is nothing more to read for now. read is false if there was nothing at
+// all. An error is the directory's.
 func (r *run) fill() (read bool, err error) {
 	r.quota = quota{r.settings.BatchSize, batchBytes}
 	for r.quota.left() && len(r.ended) < mostEnded {
 		if r.current == nil {
 			f, err := r.next()
 			if f == nil || err != nil {
-				return false, err
+				return len(r.ended) > 0, err
 			}
 			r.begin(f)
 			continue
@@ -207,7 +207,7 @@ func (r *run) next() (*file, error) {
 	if f := r.waits.take(time.Now()); f != nil {
 		return f, nil
 	}
-	if r.looks() {
+	if len(r.ended) == 0 && r.looks() { // else they would be found again
 		if err := r.scan.look(r.watch.add); err != nil {
 			return nil, fmt.Errorf("look into the spool directory: %w", err)
 		}
