@@ -9,7 +9,6 @@ func init() {
 	Registry.Refuse("syslogtcp", []string{"org.apache.flume.source.SyslogTcpSource"}, later+"have the syslog daemon write a file and follow it by taildir")
 	Registry.Refuse("syslogudp", []string{"org.apache.flume.source.SyslogUDPSource"}, later+"have the syslog daemon write a file and follow it by taildir")
 	Registry.Refuse("multiport_syslogtcp", []string{"org.apache.flume.source.MultiportSyslogTCPSource"}, later+"have the syslog daemon write a file and follow it by taildir")
-	Registry.Refuse("netcatudp", []string{"org.apache.flume.source.NetcatUdpSource"}, later+"use netcat, whose lines are acknowledged")
 	Registry.Refuse("jms", []string{"org.apache.flume.source.jms.JMSSource"}, "JMS is a Java interface that needs the broker's Java classes; have the broker write to Kafka")
 	Registry.Refuse("scribe", []string{"org.apache.flume.source.scribe.ScribeSource"}, "Scribe is gone; send lines to netcat, or write to Kafka")
 	Registry.Refuse("avrolegacy", []string{"org.apache.flume.source.avroLegacy.AvroLegacySource"}, "it takes events of Flume 0.9 only")

@@ -14,6 +14,7 @@ import (
 	_ "goflume/sources/exec"
 	_ "goflume/sources/kafka"
 	_ "goflume/sources/netcat"
+	_ "goflume/sources/netcatudp"
 	_ "goflume/sources/seq"
 	_ "goflume/sources/stress"
 	_ "goflume/sources/taildir"
