@@ -223,20 +223,3 @@ func TestSharedHeadersStayWithTheirEvents(t *testing.T) {
 		t.Errorf("%v", b.Events)
 	}
 }
-
-func TestNoAllocationPerEvent(t *testing.T) {
-	i := build(t, newStatic, StaticSettings{"k", "v", false})
-	f := build(t, newRegexFilter, RegexFilterSettings{Regex: "line"})
-	var b event.Batch
-	n := testing.AllocsPerRun(100, func() {
-		b.Reset()
-		for range 100 {
-			b.Add([]byte("a line of text"))
-		}
-		i.Intercept(&b)
-		f.Intercept(&b)
-	})
-	if n > 3 {
-		t.Errorf("%v allocations per 100 events", n)
-	}
-}
