@@ -487,9 +487,9 @@ func (c *Channel) affordable(d *dataDir) (int64, error) {
 	d.space = spaceReport{}
 	least := min(want, 1<<20)
 	if spare := c.freeLocked(d) - c.set.MinimumRequiredSpace; spare < want {
-		want = max(least, spare&^(pageSize-1))
+		want = spare &^ (pageSize - 1)
 	}
-	if d.space.free < want {
+	if want < least {
 		return 0, fmt.Errorf("%s: %w: %d bytes free", d.path, errNoSpace, d.space.free)
 	}
 	return want, nil
