@@ -5,7 +5,7 @@ package file
 // How much of the tortures the ordinary tests do.
 const (
 	crashScripts  = 2
-	randomCrashes = 60
+	randomCrashes = 100
 	tearStep      = 23
 	flipStep      = 61
 	errorScripts  = 2

@@ -92,37 +92,32 @@ func (c *Channel) wakeTakersLocked() {
 	}
 }
 
-// collect gathers the oldest events for a transaction; nil, nil: there are none. takeMu is held.
+// collect gathers the oldest events for a transaction; nil, nil: there are none. takeMu is held. Where a lane cannot be
+// read, what was gathered before is the transaction, and the next one gets the error.
 func (c *Channel) collect(maxEvents int, maxBytes int64) (*Tx, error) {
 	tx := &Tx{c: c}
 	for more := true; more; {
 		err := c.fillHeads()
 		c.mu.Lock()
-		if e := c.closedLocked(); e != nil {
-			err = e
-		}
-		if err == nil {
-			if len(tx.pieces) == 0 {
-				c.sweepLocked()
-			}
-			more = c.takeLocked(tx, maxEvents, maxBytes)
-		}
-		if err != nil {
-			more = false
-			if len(tx.pieces) > 0 && c.state == stateOpen {
-				err = nil // said again by the next Take
-			}
-		}
-		if err != nil && len(tx.pieces) > 0 {
+		closed := c.closedLocked()
+		if closed != nil && len(tx.pieces) > 0 {
 			delete(c.open, tx)
 			c.giveBackLocked(tx)
 		}
-		c.mu.Unlock()
-		if err != nil {
-			return nil, err
+		if closed != nil || err != nil {
+			c.mu.Unlock()
+			if closed == nil && len(tx.pieces) > 0 {
+				return tx, nil
+			}
+			return nil, cmp.Or(closed, err)
 		}
+		if len(tx.pieces) == 0 {
+			c.sweepLocked()
+		}
+		more = c.takeLocked(tx, maxEvents, maxBytes)
+		c.mu.Unlock()
 	}
-	if len(tx.events) == 0 {
+	if len(tx.pieces) == 0 {
 		return nil, nil
 	}
 	return tx, nil

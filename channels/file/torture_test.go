@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+	"time"
 
 	"goflume/channels"
 	"goflume/event"
@@ -288,6 +289,10 @@ func crashScript(seed uint64, at int64, lives int) (ops int64, err error) {
 	rng := rand.New(rand.NewPCG(seed, 77))
 	x := &torture{rng: rng, set: tortureSettings(rng)}
 	disk := memfs.New()
+	disk.CopyOnWrite = rng.IntN(5) == 0
+	if x.set.FsyncPerTransaction = rng.IntN(6) > 0; !x.set.FsyncPerTransaction {
+		x.set.FsyncInterval = time.Hour
+	}
 	for life := range lives {
 		e := errfs.New(disk, nil)
 		e.Fail = func(c errfs.Call) error {
@@ -301,7 +306,7 @@ func crashScript(seed uint64, at int64, lives int) (ops int64, err error) {
 		}
 		ops = max(ops, e.Count())
 		how := rng
-		if rng.IntN(4) == 0 {
+		if rng.IntN(4) == 0 || !x.set.FsyncPerTransaction {
 			how = nil // killed, not cut off
 		}
 		disk = disk.Crash(how)

@@ -16,7 +16,7 @@ func (f *FS) Crash(rng *rand.Rand) *FS {
 	defer f.mu.Unlock()
 	f.down = true
 	c := New()
-	c.Size = f.Size
+	c.Size, c.CopyOnWrite = f.Size, f.CopyOnWrite
 	images := map[*inode]*inode{}
 	image := func(in *inode) *inode {
 		if images[in] == nil {
@@ -130,7 +130,7 @@ func (f *FS) Clone() *FS {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	c := New()
-	c.Size = f.Size
+	c.Size, c.CopyOnWrite = f.Size, f.CopyOnWrite
 	for name, d := range f.dirs {
 		n := &dir{now: map[string]*inode{}}
 		for base, in := range d.now {

@@ -32,6 +32,8 @@ type FS struct {
 	FailDatasync func(name string) bool
 	// Revert makes reads after a failed Datasync return the old contents, as btrfs does; otherwise the new ones, as ext4.
 	Revert bool
+	// CopyOnWrite is what Space says.
+	CopyOnWrite bool
 
 	mu    sync.Mutex
 	dirs  map[string]*dir
@@ -249,9 +251,9 @@ func (f *FS) Space(string) (vfs.Space, error) {
 		return vfs.Space{}, ErrDown
 	}
 	if f.Size == 0 {
-		return vfs.Space{Free: math.MaxInt64}, nil
+		return vfs.Space{Free: math.MaxInt64, CopyOnWrite: f.CopyOnWrite}, nil
 	}
-	return vfs.Space{Free: max(0, f.Size-f.usedLocked())}, nil
+	return vfs.Space{Free: max(0, f.Size-f.usedLocked()), CopyOnWrite: f.CopyOnWrite}, nil
 }
 
 // Lock implements vfs.FS; the locks are gone after Crash.
