@@ -174,6 +174,9 @@ func TestTransactionCutShortByACrashIsNotThere(t *testing.T) {
 	crashed := disk.Crash(nil).Clone()
 	_ = c.Close()
 	crashed.Edit(name, func(b []byte) { clear(b[offs[len(offs)-2]:]) }) // its last frame never came
+	for _, n := range []string{"0", "1"} {                              // nor a checkpoint that knew it
+		check(t, crashed.Remove("/ch/checkpoint/ckpt-"+n+".fqc"))
+	}
 	c = mustOpen(t, crashed, small())
 	wantRun(t, drain(t, c), 0, 5)
 	mustClose(t, c)
