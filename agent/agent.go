@@ -81,10 +81,13 @@ func (e *ChannelError) Error() string { return "channel " + e.Channel + ": " + e
 func (e *ChannelError) Unwrap() error { return e.Err }
 
 // Start runs the plan. It returns once every component has settled: sources listen or have told why not. A *ChannelError
-// means that nothing runs. ctx ends the opening of channels.
+// means that nothing runs. ctx ends the opening of channels. After Stop, which may come at any time, it starts nothing.
 func (a *Agent) Start(ctx context.Context, p *Plan) error {
 	a.changing.Lock()
 	defer a.changing.Unlock()
+	if a.isDraining() {
+		return errors.New("the agent is draining")
+	}
 	if _, err := a.change(ctx, p); err != nil {
 		return err
 	}

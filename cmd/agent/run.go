@@ -85,10 +85,10 @@ func (l launch) run(std streams) int {
 	r.log.Info(fmt.Sprintf("agent %s, configuration %s, agent %s%s", version, r.label(), conf.plan.Agent, only))
 	r.serveMetrics()
 	r.serveAdmin()
-	if code := r.start(conf.plan, signals); code != exitOK {
+	changed := make(chan struct{}, 1) // a change while a reload runs is one more reload
+	if code, ok := r.start(conf.plan, signals, changed); !ok {
 		return code
 	}
-	changed := make(chan struct{}, 1) // a change while a reload runs is one more reload
 	if r.watch {
 		w := &agent.Watcher{Files: r.files, Poll: r.poll, Log: r.log}
 		r.workers.Go(func() {
@@ -151,27 +151,43 @@ func exitOf(issues []conf.Issue) int {
 	return exitConfig
 }
 
-// start starts the plan. A signal meanwhile ends a long replay.
-func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
+// start starts the plan; ok says that the agent runs. Who tells it to stop meanwhile has it stop, however far it is.
+func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<- struct{}) (code int, ok bool) {
 	ctx, cancel := context.WithCancel(r.ctx)
-	defer cancel()
-	started := make(chan error, 1)
-	r.workers.Go(func() { started <- r.agent.Start(ctx, plan) })
-	var err error
-	for waiting := true; waiting; {
+	defer cancel() // a long replay ends
+	started := make(chan int, 1)
+	r.workers.Go(func() { started <- r.begin(ctx, plan) })
+	for {
 		select {
-		case err = <-started:
-			waiting = false
+		case code := <-started:
+			if code == exitUnavailable {
+				r.stop(signals)
+			}
+			return code, code == exitOK
 		case s := <-signals:
-			if s == syscall.SIGTERM || s == syscall.SIGINT {
+			switch s {
+			case syscall.SIGTERM, syscall.SIGINT:
 				cancel()
+				return r.stop(signals), false
+			case syscall.SIGHUP:
+				select {
+				case changed <- struct{}{}: // once it runs
+				default:
+				}
+			default:
+				r.tell(s)
 			}
 		}
 	}
+}
+
+// begin starts the agent and returns the exit code where that is refused.
+func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
+	err := r.agent.Start(ctx, plan)
 	var ce *agent.ChannelError
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return exitOK
+	case ctx.Err() != nil:
+		return exitOK // it is being stopped
 	case errors.As(err, &ce):
 		r.log.Error("The channel cannot be opened, so nothing is started", "channel", ce.Channel, "err", ce.Err)
 		return exitCantCreate
@@ -183,11 +199,13 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
 		r.log.Info(line)
 	}
 	if r.healthy {
-		if why := r.awaitHealth(); len(why) > 0 {
+		if why := r.awaitHealth(ctx); len(why) > 0 && ctx.Err() == nil {
 			r.log.Error("Not healthy, as was required: " + strings.Join(why, "; "))
-			r.agent.Stop(r.ctx)
 			return exitUnavailable
 		}
+	}
+	if ctx.Err() != nil {
+		return exitOK
 	}
 	stop := ""
 	if r.terminal {
@@ -198,6 +216,18 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal) int {
 	notify("READY=1\nSTATUS=" + plan.Size())
 	r.workers.Go(debug.FreeOSMemory) // what only the start needed
 	return exitOK
+}
+
+// tell answers a signal that asks how things are.
+func (r *runner) tell(s os.Signal) {
+	switch s {
+	case syscall.SIGQUIT:
+		dump(r.std)
+	case syscall.SIGUSR1:
+		for _, c := range r.agent.Status().Components {
+			r.log.Info(c.Line())
+		}
+	}
 }
 
 func (r *runner) addresses(source string) []string {
@@ -227,8 +257,8 @@ func (r *runner) hint(plan *agent.Plan) {
 const healthPatience = 30 * time.Second
 
 // awaitHealth waits until every component runs or one has failed, and returns what is not well.
-func (r *runner) awaitHealth() []string {
-	ctx, cancel := context.WithTimeout(r.ctx, healthPatience)
+func (r *runner) awaitHealth(ctx context.Context) []string {
+	ctx, cancel := context.WithTimeout(ctx, healthPatience)
 	defer cancel()
 	for {
 		st := r.agent.Status()
@@ -273,15 +303,11 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 			switch s {
 			case syscall.SIGHUP:
 				reload()
-			case syscall.SIGQUIT:
-				dump(r.std)
-			case syscall.SIGUSR1:
-				for _, c := range r.agent.Status().Components {
-					r.log.Info(c.Line())
-				}
-			default:
+			case syscall.SIGTERM, syscall.SIGINT:
 				cancel() // a reload ends in one generation or the other
 				return r.stop(signals)
+			default:
+				r.tell(s)
 			}
 		}
 	}

@@ -260,6 +260,23 @@ func TestSecondSignalStopsNow(t *testing.T) {
 	}
 }
 
+// A source that tells nothing keeps the start waiting for a moment: that is when the signal comes.
+func TestSignalDuringTheStartStops(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "flume.conf")
+	text := "a1.sources = r1\na1.channels = c1\na1.sinks = k1\na1.sources.r1.type = seq\na1.sources.r1.channels = c1\n" +
+		"a1.channels.c1.type = memory\na1.sinks.k1.type = null\na1.sinks.k1.channel = c1\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{nil, nil, nil, {"--require-healthy"}} {
+		p := launchAgent(t, nil, append([]string{"-f", file}, args...)...)
+		p.await("INFO +agent .*, configuration ")
+		p.signal(syscall.SIGTERM)
+		p.end(exitOK)
+		p.await(" 0 left · bye$")
+	}
+}
+
 func TestRequireHealthy(t *testing.T) {
 	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--require-healthy")
 	p.end(exitUnavailable)
