@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -23,6 +22,7 @@ import (
 	"goflume/sinks"
 	"goflume/sinks/fileroll"
 	"goflume/sinks/serializer"
+	"goflume/sources"
 	"goflume/sources/netcat"
 )
 
@@ -152,52 +152,55 @@ func (c *counting) Write(ctx context.Context, events []event.Event) error {
 }
 
 func agentCopies(b *testing.B, acks bool, capacity, batch int) time.Duration {
-	log := slog.New(slog.DiscardHandler)
+	addr := make(chan string, 1)
+	env := environment(metric.Source, "r1", "netcat")
+	env.Listen = func(ctx context.Context, network, at string) (net.Listener, error) {
+		l, err := new(net.ListenConfig).Listen(ctx, network, at)
+		if err == nil {
+			addr <- l.Addr().String()
+		}
+		return l, err
+	}
+	source, err := netcat.New(env, netcat.Settings{Bind: "127.0.0.1", AckEveryEvent: acks, MaxLineLength: 512, Encoding: charset.UTF8})
+	if err != nil {
+		b.Fatal(err)
+	}
+	return intoFile(b, env, source, capacity, batch, func() { feed(b, <-addr, acks) })
+}
+
+func environment(kind metric.Kind, name, typ string) registry.Env {
+	return registry.Env{Name: name, Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(kind, "a1", name, typ)}
+}
+
+// intoFile runs the source over a memory channel into file_roll until all lines are written.
+func intoFile(b *testing.B, env registry.Env, source sources.Source, capacity, batch int, feed func()) time.Duration {
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
-	addr := make(chan string, 1)
-	env := func(kind metric.Kind, name, typ string) registry.Env {
-		return registry.Env{Name: name, Log: log, Metrics: metric.NewSet(kind, "a1", name, typ),
-			Listen: func(ctx context.Context, network, at string) (net.Listener, error) {
-				l, err := new(net.ListenConfig).Listen(ctx, network, at)
-				if err == nil {
-					addr <- l.Addr().String()
-				}
-				return l, err
-			}}
-	}
 	channel := flow.ChannelRef{Name: "c1", Channel: openMemory(b, capacity, batch),
 		Metrics: metric.NewChannel(metric.NewSet(metric.Channel, "a1", "c1", "memory"))}
-
-	sinkEnv := env(metric.Sink, "k1", "file_roll")
+	sinkEnv := environment(metric.Sink, "k1", "file_roll")
 	roll, err := fileroll.New(sinkEnv, fileroll.Settings{Directory: dir, BatchSize: batch,
 		Serializer: serializer.Registry.Default("TEXT"), PathManager: "DEFAULT", Sync: "none"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	count := &counting{roll, lineCount, make(chan struct{})}
-	sink := flow.NewSink("k1", count, sinkEnv.Metrics, log)
-	outlet := flow.NewOutlet("k1", log)
+	sink := flow.NewSink("k1", count, sinkEnv.Metrics, sinkEnv.Log)
+	outlet := flow.NewOutlet("k1", sinkEnv.Log)
 	outlet.Rewire(&flow.OutletWiring{Sinks: []flow.SinkLink{{Sink: sink, Channel: channel}}})
-
-	sourceEnv := env(metric.Source, "r1", "netcat")
-	source, err := netcat.New(sourceEnv, netcat.Settings{Bind: "127.0.0.1", AckEveryEvent: acks, MaxLineLength: 512, Encoding: charset.UTF8})
-	if err != nil {
-		b.Fatal(err)
-	}
-	inlet := flow.NewInlet("r1", sourceEnv.Metrics, log)
+	inlet := flow.NewInlet("r1", env.Metrics, env.Log)
 	inlet.Rewire(&flow.InletWiring{Channels: []flow.ChannelRef{channel}})
 
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { outlet.Run(ctx, ctx) })
-	running.Go(func() { source.Run(ctx, inlet) })
 	began := time.Now()
-	running.Go(func() { feed(b, <-addr, acks) })
+	running.Go(func() { source.Run(ctx, inlet) })
+	running.Go(feed)
 	select {
 	case <-count.done:
 	case <-time.After(time.Minute):
-		b.Error(fmt.Errorf("%d lines missing after a minute", count.left))
+		b.Error("lines are missing after a minute")
 	}
 	took := time.Since(began)
 	stop()
