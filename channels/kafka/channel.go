@@ -18,6 +18,8 @@ import (
 	"goflume/internal/vfs"
 )
 
+var _ channels.Durable = (*Channel)(nil)
+
 // Channel keeps events in a topic.
 type Channel struct {
 	settings Settings
@@ -222,3 +224,6 @@ func (c *Channel) Close() error {
 	}
 	return c.box.Close()
 }
+
+// Durable tells that what Put took is on the brokers: events outlive this process.
+func (c *Channel) Durable() bool { return true }

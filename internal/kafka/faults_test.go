@@ -167,6 +167,24 @@ func TestUnknownNumberBeginsANewEpoch(t *testing.T) {
 	}
 }
 
+func TestOpenWaitsForABrokerThatLoads(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	n := 0
+	c.ControlKey(22, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if n++; n > 3 {
+			return nil, nil, false
+		}
+		res := req.ResponseKind().(*kmsg.InitProducerIDResponse)
+		res.ErrorCode = int16(sarama.ErrOffsetsLoadInProgress)
+		return res, nil, true
+	})
+	open(t, quick(t, c), "t")
+	if n != 4 {
+		t.Errorf("asked %d times for an id, want until it was given", n)
+	}
+}
+
 func TestDeliveryTimeoutFailsAllThatIsOpen(t *testing.T) {
 	c := fake(t, kfake.SeedTopics(1, "t"))
 	c.ControlKey(0, func(req kmsg.Request) (kmsg.Response, error, bool) {

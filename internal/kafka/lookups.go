@@ -42,7 +42,7 @@ func (l *loop) openFor(topics []string, ready chan<- error) {
 		l.want(t)
 	}
 	l.wantID = l.p.cfg.Idempotent
-	l.waiters = append(l.waiters, waiter{found: ready})
+	l.waiters = append(l.waiters, waiter{deadline: time.Now().Add(l.p.cfg.MaxBlock), found: ready})
 }
 
 // awaitTopic answers found once the topic was looked up after now.
@@ -78,7 +78,9 @@ func (l *loop) look(now time.Time) {
 	for _, w := range l.waiters {
 		if !w.deadline.IsZero() {
 			l.wakeAt(w.deadline)
-			l.want(w.topic)
+			if w.topic != "" {
+				l.want(w.topic)
+			}
 		}
 	}
 	if age := l.lookedAt.Add(l.p.cfg.MetadataAge); !l.lookedAt.IsZero() {
@@ -114,6 +116,9 @@ func (l *loop) overdue(topic string) error {
 	if since, ok := l.missing[topic]; ok && l.lookErr == nil && time.Since(since) >= l.p.cfg.MaxBlock/2 {
 		return &RecordError{Topic: topic, Partition: -1, Err: sarama.ErrUnknownTopicOrPartition}
 	}
+	if l.lookErr != nil && topic == "" {
+		return l.lookErr
+	}
 	if l.lookErr != nil {
 		return fmt.Errorf("look up topic %q: %w", topic, l.lookErr)
 	}
@@ -134,6 +139,12 @@ func (l *loop) answer(say func(waiter) error) {
 
 var errWait = errors.New("wait on")
 
+// loading tells whether a broker that was just started asks for patience.
+func loading(err error) bool {
+	return errors.Is(err, sarama.ErrOffsetsLoadInProgress) || errors.Is(err, sarama.ErrConsumerCoordinatorNotAvailable) ||
+		errors.Is(err, sarama.ErrNotCoordinatorForConsumer)
+}
+
 // looked takes in what a look-up found.
 func (l *loop) looked(topics []string, a *answers, err error) {
 	now := time.Now()
@@ -146,10 +157,10 @@ func (l *loop) looked(topics []string, a *answers, err error) {
 		l.next = now.Add(l.backoff(l.tries))
 		l.tries++
 		l.answer(func(w waiter) error {
-			if w.topic == "" && !errors.Is(err, context.Canceled) {
-				return err
+			if w.topic != "" || errors.Is(err, context.Canceled) || loading(err) {
+				return errWait
 			}
-			return errWait
+			return err
 		})
 		return
 	}
