@@ -1,0 +1,429 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/IBM/sarama"
+
+	"goflume/test/service"
+)
+
+// kafkaAdmin is a client of the cluster for set-up.
+func kafkaAdmin(t *testing.T, addrs []string) sarama.ClusterAdmin {
+	t.Helper()
+	config := sarama.NewConfig()
+	config.ClientID = "goflume-test"
+	admin, err := sarama.NewClusterAdmin(addrs, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { admin.Close() })
+	return admin
+}
+
+func createTopic(t *testing.T, addrs []string, name string, partitions int32, replicas int16) {
+	t.Helper()
+	if err := kafkaAdmin(t, addrs).CreateTopic(name, &sarama.TopicDetail{NumPartitions: partitions, ReplicationFactor: replicas}, false); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// javaTool runs one of Kafka's tools and returns its standard output.
+func javaTool(t *testing.T, stdin, class string, args ...string) string {
+	t.Helper()
+	argv, err := service.KafkaTool(class, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Stdin = strings.NewReader(stdin)
+	var out, errs bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &errs
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", class, err, errs.String())
+	}
+	return out.String()
+}
+
+// sendLines sends lines to a netcat source and reads as many answers.
+func sendLines(t *testing.T, addr, lines string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	go conn.Write([]byte(lines))
+	want := strings.Repeat("OK\n", strings.Count(lines, "\n"))
+	got := make([]byte, 0, len(want))
+	buf := make([]byte, 64<<10)
+	for len(got) < len(want) {
+		n, err := conn.Read(buf)
+		got = append(got, buf[:n]...)
+		if err != nil {
+			t.Fatalf("after %d answers: %v", len(got)/3, err)
+		}
+	}
+	if string(got) != want {
+		t.Fatalf("answers %.60q", got)
+	}
+}
+
+// linesBelow returns the lines of all files in a directory once there are n of them, sorted.
+func linesBelow(t *testing.T, dir string, n int) []string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var all []string
+	err := service.Await(ctx, fmt.Sprintf("%d lines in %s", n, dir), func(context.Context) error {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			return err
+		}
+		all = all[:0]
+		for _, f := range files {
+			b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+			if err != nil {
+				return err
+			}
+			all = append(all, strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })...)
+		}
+		if len(all) < n {
+			return fmt.Errorf("there are %d", len(all))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(all)
+	return all
+}
+
+// exampleConf is a file of examples/ with its address and directory replaced as a user would.
+func exampleConf(t *testing.T, name string, replace ...string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", "examples", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(replace); i += 2 {
+		if !bytes.Contains(b, []byte(replace[i])) {
+			t.Fatalf("%s does not contain %q", name, replace[i])
+		}
+	}
+	return strings.NewReplacer(replace...).Replace(string(b))
+}
+
+// The course: text into netcat, over Kafka into files, by the two configurations of examples/.
+func TestRealKafkaExamples(t *testing.T) {
+	k := service.Shared(t, service.Kafka{})
+	in := service.Start(t, service.Agent{Agent: "a1", Conf: exampleConf(t, "netcat-kafka.conf", "127.0.0.1:9092", k.Bootstrap(), "44444", "${port:netcat}")})
+	out := service.Start(t, service.Agent{Agent: "a1", Conf: exampleConf(t, "kafka-files.conf", "127.0.0.1:9092", k.Bootstrap(), "${sys:user.dir}/out", "${dir}/out")})
+	var want []string
+	for i := range 500 {
+		want = append(want, fmt.Sprintf("line %03d", i))
+	}
+	sendLines(t, in.Addr("netcat"), strings.Join(want, "\n")+"\n")
+	if got := linesBelow(t, filepath.Join(out.Dir, "out"), len(want)); !slices.Equal(got, want) {
+		t.Errorf("%d lines in the files, want the %d sent", len(got), len(want))
+	}
+}
+
+// Two agents with a Kafka channel between them: one has only sources, the other only sinks.
+func TestRealKafkaChannelExample(t *testing.T) {
+	k := service.Shared(t, service.Kafka{})
+	conf := exampleConf(t, "kafka-channel.conf", "127.0.0.1:9092", k.Bootstrap(), "44444", "${port:netcat}", "${sys:user.dir}/out", "${dir}/out")
+	front := service.Start(t, service.Agent{Agent: "front", Conf: conf})
+	back := service.Start(t, service.Agent{Agent: "back", Conf: conf})
+	sendLines(t, front.Addr("netcat"), "one\ntwo\nthree\n")
+	if got := linesBelow(t, filepath.Join(back.Dir, "out"), 3); !slices.Equal(got, []string{"one", "three", "two"}) {
+		t.Errorf("files hold %v", got)
+	}
+	back.Kill() // what it had not committed comes to the next one; what it had must not be lost
+	sendLines(t, front.Addr("netcat"), "four\nfive\n")
+	if err := back.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var got []string
+	for len(got) < 5 && ctx.Err() == nil { // a line may be there twice
+		got = slices.Compact(linesBelow(t, filepath.Join(back.Dir, "out"), 5))
+		time.Sleep(50 * time.Millisecond)
+	}
+	if !slices.Equal(got, []string{"five", "four", "one", "three", "two"}) {
+		t.Errorf("files hold %v", got)
+	}
+}
+
+// Java's console tools are the other side of source and sink.
+func TestRealKafkaConsoleTools(t *testing.T) {
+	k := service.Shared(t, service.Kafka{})
+	createTopic(t, k.Addrs(), "java-out", 3, 1)
+	createTopic(t, k.Addrs(), "java-in", 3, 1)
+	a := service.Start(t, service.Agent{Conf: fmt.Sprintf(`
+a1.sources = net kaf
+a1.channels = c1 c2
+a1.sinks = files toKafka
+a1.sources.net.type = netcat
+a1.sources.net.bind = 127.0.0.1
+a1.sources.net.port = ${port:netcat}
+a1.sources.net.channels = c1
+a1.channels.c1.type = memory
+a1.sinks.toKafka.type = org.apache.flume.sink.kafka.KafkaSink
+a1.sinks.toKafka.channel = c1
+a1.sinks.toKafka.kafka.bootstrap.servers = %[1]s
+a1.sinks.toKafka.kafka.topic = java-in
+a1.sinks.toKafka.kafka.producer.compression.type = lz4
+a1.sources.kaf.type = org.apache.flume.source.kafka.KafkaSource
+a1.sources.kaf.channels = c2
+a1.sources.kaf.kafka.bootstrap.servers = %[1]s
+a1.sources.kaf.kafka.topics = java-out
+a1.sources.kaf.kafka.consumer.group.id = console
+a1.sources.kaf.kafka.consumer.auto.offset.reset = earliest
+a1.channels.c2.type = memory
+a1.channels.c2.capacity = 10000
+a1.channels.c2.transactionCapacity = 1000
+a1.sinks.files.type = file_roll
+a1.sinks.files.channel = c2
+a1.sinks.files.sink.directory = ${dir}/out
+a1.sinks.files.sink.rollInterval = 0
+`, k.Bootstrap())})
+	var want []string
+	for i := range 2000 {
+		want = append(want, fmt.Sprintf("from java %04d", i))
+	}
+	javaTool(t, strings.Join(want, "\n")+"\n", "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", k.Bootstrap(),
+		"--topic", "java-out", "--command-property", "compression.type=zstd")
+	if got := linesBelow(t, filepath.Join(a.Dir, "out"), len(want)); !slices.Equal(got, want) {
+		t.Errorf("%d lines in our files, want Java's %d", len(got), len(want))
+	}
+
+	want = want[:0]
+	for i := range 300 {
+		want = append(want, fmt.Sprintf("from us %04d", i))
+	}
+	sendLines(t, a.Addr("netcat"), strings.Join(want, "\n")+"\n")
+	got := strings.Fields(strings.ReplaceAll(javaTool(t, "", "org.apache.kafka.tools.consumer.ConsoleConsumer", "--bootstrap-server", k.Bootstrap(),
+		"--topic", "java-in", "--from-beginning", "--max-messages", "300", "--timeout-ms", "60000"), "from us ", "from-us-"))
+	slices.Sort(got)
+	for i := range want {
+		want[i] = strings.ReplaceAll(want[i], "from us ", "from-us-")
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Java's consumer read %d lines, want our %d", len(got), len(want))
+	}
+}
+
+// The same keys through Java's producer and through our sink land in the same partitions.
+func TestRealKafkaKeysLandWhereJavaPutsThem(t *testing.T) {
+	k := service.Shared(t, service.Kafka{})
+	createTopic(t, k.Addrs(), "keys-java", 12, 1)
+	createTopic(t, k.Addrs(), "keys-ours", 12, 1)
+	const n = 10_000
+	var lines strings.Builder
+	rnd := rand.New(rand.NewPCG(5, 7))
+	keys := map[string]bool{}
+	for len(keys) < n {
+		b := make([]byte, 1+rnd.IntN(20))
+		for i := range b {
+			b[i] = byte(rnd.Uint32())
+		}
+		key := hex.EncodeToString(b)
+		if !keys[key] {
+			keys[key] = true
+			fmt.Fprintf(&lines, "%s\tv\n", key)
+		}
+	}
+	javaTool(t, lines.String(), "org.apache.kafka.tools.ConsoleProducer", "--bootstrap-server", k.Bootstrap(), "--topic", "keys-java",
+		"--reader-property", "parse.key=true")
+	// Our source makes the record's key the header `key`, from which our sink makes the key again.
+	service.Start(t, service.Agent{Conf: fmt.Sprintf(`
+a1.sources = r1
+a1.channels = c1
+a1.sinks = k1
+a1.sources.r1.type = kafka
+a1.sources.r1.channels = c1
+a1.sources.r1.kafka.bootstrap.servers = %[1]s
+a1.sources.r1.kafka.topics = keys-java
+a1.sources.r1.setTopicHeader = false
+a1.sources.r1.kafka.consumer.auto.offset.reset = earliest
+a1.channels.c1.type = memory
+a1.channels.c1.capacity = 10000
+a1.channels.c1.transactionCapacity = 1000
+a1.sinks.k1.type = kafka
+a1.sinks.k1.channel = c1
+a1.sinks.k1.kafka.bootstrap.servers = %[1]s
+a1.sinks.k1.kafka.topic = keys-ours
+`, k.Bootstrap())})
+	java, ours := keyPartitions(t, k, "keys-java", n), keyPartitions(t, k, "keys-ours", n)
+	wrong := 0
+	for key := range keys {
+		if java[key] != ours[key] {
+			wrong++
+		}
+	}
+	if len(java) != n || len(ours) != n || wrong > 0 {
+		t.Errorf("%d keys by Java, %d by us, %d in another partition", len(java), len(ours), wrong)
+	}
+}
+
+// keyPartitions reads n records of a topic and returns each key's partition, from 1.
+func keyPartitions(t *testing.T, k *service.KafkaCluster, topic string, n int) map[string]int {
+	t.Helper()
+	all := map[string]int{}
+	for m := range readTopic(t, k.Addrs(), topic, n, time.Minute) {
+		all[string(m.Key)] = int(m.Partition) + 1
+	}
+	return all
+}
+
+// readTopic yields the records of a topic from its beginning, partition by partition in order, until n were read or the
+// time is over.
+func readTopic(t *testing.T, addrs []string, topic string, n int, limit time.Duration) func(func(*sarama.ConsumerMessage) bool) {
+	t.Helper()
+	return func(yield func(*sarama.ConsumerMessage) bool) {
+		config := sarama.NewConfig()
+		config.ClientID = "goflume-test"
+		client, err := sarama.NewClient(addrs, config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		consumer, err := sarama.NewConsumerFromClient(client)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer consumer.Close()
+		ids, err := client.Partitions(topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		messages := make(chan *sarama.ConsumerMessage, 1000)
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		defer cancel()
+		for _, id := range ids {
+			pc, err := consumer.ConsumePartition(topic, id, sarama.OffsetOldest)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer pc.Close()
+			go func() {
+				for m := range pc.Messages() {
+					select {
+					case messages <- m:
+					case <-ctx.Done():
+						return
+					}
+				}
+			}()
+		}
+		for range n {
+			select {
+			case m := <-messages:
+				if !yield(m) {
+					return
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+func TestRealKafkaSecuredListeners(t *testing.T) {
+	k := service.Shared(t, service.Kafka{Secure: true})
+	const module = "org.apache.kafka.common.security."
+	ca := "ssl.truststore.type = PEM\nssl.truststore.location = " + k.Certs.CA
+	both := filepath.Join(t.TempDir(), "client.pem")
+	var pem []byte
+	for _, f := range []string{k.Certs.ClientKey, k.Certs.ClientCert} {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		pem = append(append(pem, b...), '\n')
+	}
+	if err := os.WriteFile(both, pem, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	store := filepath.Join(t.TempDir(), "trust.jks")
+	if out, err := exec.Command("keytool", "-importcert", "-noprompt", "-file", k.Certs.CA, "-alias", "ca", "-keystore", store,
+		"-storetype", "JKS", "-storepass", "changeit").CombinedOutput(); err != nil {
+		t.Fatalf("keytool: %v %s", err, out)
+	}
+	scram := func(bits string) string {
+		return "sasl.mechanism = SCRAM-SHA-" + bits + "\nsasl.jaas.config = " + module + `scram.ScramLoginModule required username="bob" password="bob-secret";`
+	}
+	for name, c := range map[string]struct {
+		addrs      []string
+		properties string
+	}{
+		"PLAIN": {k.SASLAddrs(), "security.protocol = SASL_PLAINTEXT\nsasl.mechanism = PLAIN\nsasl.jaas.config = " + module +
+			`plain.PlainLoginModule required username="alice" password="alice-secret";`},
+		"SCRAM-SHA-256":        {k.SASLAddrs(), "security.protocol = SASL_PLAINTEXT\n" + scram("256")},
+		"TLS with PEM":         {k.TLSAddrs(), "security.protocol = SSL\n" + ca},
+		"TLS with JKS":         {k.TLSAddrs(), "security.protocol = SSL\nssl.truststore.location = " + store + "\nssl.truststore.password = changeit"},
+		"SCRAM-SHA-512 on TLS": {k.SASLTLSAddrs(), "security.protocol = SASL_SSL\n" + ca + "\n" + scram("512")},
+		"mutual TLS":           {k.MutualTLSAddrs(), "security.protocol = SSL\n" + ca + "\nssl.keystore.type = PEM\nssl.keystore.location = " + both},
+	} {
+		t.Run(name, func(t *testing.T) {
+			topic := "secured-" + strings.ReplaceAll(strings.ToLower(name), " ", "-")
+			under := func(prefix string) string {
+				var b strings.Builder
+				for line := range strings.Lines(c.properties) {
+					b.WriteString(prefix + strings.TrimSpace(line) + "\n")
+				}
+				return b.String()
+			}
+			a := service.Start(t, service.Agent{Conf: fmt.Sprintf(`
+a1.sources = net kaf
+a1.channels = c1 c2
+a1.sinks = files toKafka
+a1.sources.net.type = netcat
+a1.sources.net.bind = 127.0.0.1
+a1.sources.net.port = ${port:netcat}
+a1.sources.net.channels = c1
+a1.channels.c1.type = memory
+a1.channels.c2.type = memory
+a1.sinks.toKafka.type = kafka
+a1.sinks.toKafka.channel = c1
+a1.sinks.toKafka.kafka.bootstrap.servers = %[1]s
+a1.sinks.toKafka.kafka.topic = %[2]s
+a1.sources.kaf.type = kafka
+a1.sources.kaf.channels = c2
+a1.sources.kaf.batchSize = 100
+a1.sources.kaf.kafka.bootstrap.servers = %[1]s
+a1.sources.kaf.kafka.topics = %[2]s
+a1.sources.kaf.kafka.consumer.group.id = %[2]s
+a1.sources.kaf.kafka.consumer.auto.offset.reset = earliest
+a1.sinks.files.type = file_roll
+a1.sinks.files.channel = c2
+a1.sinks.files.sink.directory = ${dir}/out
+`, strings.Join(c.addrs, ","), topic) + under("a1.sinks.toKafka.kafka.producer.") + under("a1.sources.kaf.kafka.consumer.")})
+			sendLines(t, a.Addr("netcat"), "over "+strconv.Itoa(len(name))+"\n")
+			if got := linesBelow(t, filepath.Join(a.Dir, "out"), 1); got[0] != "over "+strconv.Itoa(len(name)) {
+				t.Errorf("files hold %v", got)
+			}
+		})
+	}
+}
