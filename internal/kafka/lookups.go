@@ -54,7 +54,7 @@ func (l *loop) awaitTopic(topic string, found chan<- error) {
 	}
 	l.want(topic)
 	if soon := l.endedAt.Add(l.p.cfg.Backoff); soon.Before(l.next) {
-		l.next = soon // other topics' troubles are not this one's
+		l.next = soon
 	}
 	l.waiters = append(l.waiters, waiter{topic, time.Now().Add(l.p.cfg.MaxBlock), found})
 }
@@ -214,6 +214,11 @@ func (l *loop) looked(topics []string, a *answers, err error) {
 		}
 		return errWait
 	})
+	for _, w := range l.waiters {
+		if w.topic != "" && !slices.Contains(topics, w.topic) {
+			l.next = now.Add(l.p.cfg.Backoff) // it came meanwhile: other topics' troubles are not this one's
+		}
+	}
 }
 
 // lead gives the topic's partitions the leaders that are known.
