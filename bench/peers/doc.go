@@ -1,6 +1,0 @@
-// Package peers measures the Kafka sink's producer and the Kafka source beside other clients, on a real broker, in one run:
-//
-//	cd bench/peers && GOFLUME_REAL=1 go test -run '^$' -bench . -benchtime 1x -timeout 60m
-//
-// Peers take turns; the median of three rounds counts. CPU is the client process's own, the kernel's work for it included.
-package peers
