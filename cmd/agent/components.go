@@ -16,6 +16,7 @@ import (
 	_ "goflume/sources/netcat"
 	_ "goflume/sources/netcatudp"
 	_ "goflume/sources/seq"
+	_ "goflume/sources/spooldir"
 	_ "goflume/sources/stress"
 	_ "goflume/sources/taildir"
 	_ "goflume/sources/twitter"

@@ -65,7 +65,7 @@ func newAvroRecords(src *stream, at position, headers []event.Header, schemaType
 	return r, err
 }
 
-// position is the sync marker before the block: Flume looks for the next marker from there on.
+// position is where the sync marker before the block begins, as in Flume.
 func (r *avroRecords) position() position {
 	return position{offset: r.start - syncSize, records: r.records}
 }
@@ -226,8 +226,8 @@ func (r *avroRecords) metadata() (map[string]string, error) {
 	}
 }
 
-// goOn goes to the block at which reading goes on. The position is this program's, where a sync marker begins; or one of
-// Flume's, where one ends: Flume itself looks for the next marker from there and leaves out what was not read of the block.
+// goOn goes to the block behind the next sync marker from the position on, as Flume does, and over the records of it that
+// were delivered, which Flume repeats.
 func (r *avroRecords) goOn(src *stream, at position) error {
 	if at.offset > r.offset-syncSize {
 		if err := r.findBlock(src, at.offset); err != nil {
@@ -249,24 +249,17 @@ func (r *avroRecords) goOn(src *stream, at position) error {
 	return nil
 }
 
-// findBlock goes behind the marker at the offset, else the one that ends there, else the next one.
+// findBlock goes behind the next sync marker from the offset on.
 func (r *avroRecords) findBlock(src *stream, offset int64) error {
-	if offset == r.offset {
-		return nil
-	}
-	if err := r.discard(src, offset-syncSize-r.offset); err != nil {
+	if err := r.discard(src, offset-r.offset); err != nil {
 		return err
 	}
-	for first := true; ; first = false {
+	for {
 		window, err := r.src.Peek(2 * syncSize)
 		if err != nil && err != io.EOF {
 			return err
 		}
-		n := bytes.Index(window, r.sync[:])
-		if first && bytes.HasSuffix(window, r.sync[:]) {
-			n = len(window) - syncSize
-		}
-		if n >= 0 {
+		if n := bytes.Index(window, r.sync[:]); n >= 0 {
 			return r.discard(src, int64(n+syncSize))
 		}
 		if err == io.EOF {

@@ -1,0 +1,260 @@
+package test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/linkedin/goavro/v2"
+
+	"goflume/test/service"
+)
+
+// spoolUntilFull reads a directory into a channel that takes 500 events and that nobody drains.
+func spoolUntilFull(dir, more string) string {
+	return fmt.Sprintf(`
+a1.sources = r1
+a1.channels = c1
+a1.sources.r1.type = spooldir
+a1.sources.r1.channels = c1
+a1.sources.r1.spoolDir = %s
+%s
+a1.channels.c1.type = memory
+a1.channels.c1.capacity = 500
+`, dir, more)
+}
+
+// spoolToFiles reads it into files.
+func spoolToFiles(dir, more string) string {
+	return strings.Replace(spoolUntilFull(dir, more), "capacity = 500", "capacity = 10000", 1) + `
+a1.sinks = k1
+a1.sinks.k1.type = file_roll
+a1.sinks.k1.channel = c1
+a1.sinks.k1.sink.directory = ${dir}/tmp
+a1.sinks.k1.sink.rollInterval = 0
+`
+}
+
+// rolled returns the lines in the files of a file_roll sink.
+func rolled(t *testing.T, dir string) []string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(dir, "tmp", "*-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(names)
+	var all []byte
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, text...)
+	}
+	lines := strings.Split(string(all), "\n")
+	return lines[:len(lines)-1]
+}
+
+// awaitFile waits until there is a file of that name.
+func awaitFile(t *testing.T, p *service.Process, name string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err := service.Await(ctx, name, func(context.Context) error {
+		_, err := os.Stat(name)
+		return err
+	}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitMeta waits until a progress file says what ok wants to hear, and returns it.
+func awaitMeta(t *testing.T, p *service.Process, name string, ok func(meta []byte) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var text []byte
+	err := service.Await(ctx, "progress in "+name, func(context.Context) (err error) {
+		if text, err = os.ReadFile(name); err == nil && !ok(text) {
+			err = fmt.Errorf("it holds % x", text)
+		}
+		return err
+	}, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// offset returns the last record of a progress file, as Avro's own library reads it.
+func offset(meta []byte) (int64, string) {
+	r, err := goavro.NewOCFReader(bytes.NewReader(meta))
+	if err != nil {
+		return -1, ""
+	}
+	at := int64(-1)
+	for r.Scan() {
+		v, err := r.Read()
+		if err != nil {
+			return -1, ""
+		}
+		at = v.(map[string]any)["offset"].(int64)
+	}
+	return at, string(r.MetaData()["file"])
+}
+
+const spoolLines = 2000
+
+func spoolText() string {
+	var text strings.Builder
+	for i := range spoolLines {
+		fmt.Fprintf(&text, "line %05d\n", i)
+	}
+	return text.String()
+}
+
+// TestRealSpooldirFlumeAndWeGoOnForEachOther has each program read a file halfway and the other one the rest.
+func TestRealSpooldirFlumeAndWeGoOnForEachOther(t *testing.T) {
+	const taken = 500
+	for _, from := range []string{"Flume", "our agent"} {
+		t.Run("from "+from, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "a.log")
+			if err := os.WriteFile(file, []byte(spoolText()), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			first, second := startFlume, startAgent
+			if from != "Flume" {
+				first, second = second, first
+			}
+			p, _ := first(t, spoolUntilFull(dir, ""))
+			awaitMeta(t, p, filepath.Join(dir, ".flumespool", ".flumespool-main.meta"), func(meta []byte) bool {
+				at, name := offset(meta)
+				return at == taken*int64(len("line 00000\n")) && name == file
+			})
+			p.Kill()
+			p, out := second(t, spoolToFiles(dir, ""))
+			awaitFile(t, p, file+".COMPLETED")
+			p.Stop(time.Minute)
+			got := rolled(t, out)
+			if want := strings.Split(strings.TrimSuffix(spoolText(), "\n"), "\n")[taken:]; !slices.Equal(got, want) {
+				t.Errorf("%d lines from %.40q to %.40q, want the %d from %q on", len(got), got[:1], got[len(got)-1:], len(want), want[0])
+			}
+		})
+	}
+}
+
+func startFlume(t *testing.T, conf string) (*service.Process, string) {
+	f := service.Start(t, service.Flume{Conf: conf})
+	return f.Process, f.Dir
+}
+
+func startAgent(t *testing.T, conf string) (*service.Process, string) {
+	a := service.Start(t, service.Agent{Conf: conf})
+	return a.Process, a.Dir
+}
+
+// avroFile returns a container file of so many blocks of so many records.
+func avroFile(t *testing.T, codec string, blocks, records int) []byte {
+	t.Helper()
+	var file bytes.Buffer
+	w, err := goavro.NewOCFWriter(goavro.OCFConfig{W: &file, CompressionName: codec,
+		Schema: `{"type": "record", "name": "Line", "namespace": "org.example", "doc": "One line.", "fields": [
+			{"name": "n", "type": "int"}, {"name": "text", "type": ["null", "string"], "default": null}]}`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for b := range blocks {
+		var block []any
+		for i := range records {
+			block = append(block, map[string]any{"n": b*records + i, "text": goavro.Union("string", fmt.Sprintf("text %05d", b*records+i))})
+		}
+		if err := w.Append(block); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return file.Bytes()
+}
+
+// TestRealSpooldirAvroIsFlumes compares bodies and schema headers of both programs.
+func TestRealSpooldirAvroIsFlumes(t *testing.T) {
+	for _, schema := range []string{"HASH", "LITERAL"} {
+		for _, codec := range []string{"null", "deflate", "snappy"} {
+			t.Run(schema+" "+codec, func(t *testing.T) {
+				var outs [2][]string
+				for i, start := range []func(*testing.T, string) (*service.Process, string){startFlume, startAgent} {
+					dir := t.TempDir()
+					if err := os.WriteFile(filepath.Join(dir, "a.avro"), avroFile(t, codec, 3, 20), 0o644); err != nil {
+						t.Fatal(err)
+					}
+					p, out := start(t, spoolToFiles(dir, "a1.sources.r1.deserializer = AVRO\na1.sources.r1.deserializer.schemaType = "+schema)+
+						"a1.sinks.k1.sink.serializer = header_and_text\n")
+					awaitFile(t, p, filepath.Join(dir, "a.avro.COMPLETED"))
+					p.Stop(time.Minute)
+					outs[i] = rolled(t, out)
+				}
+				if !slices.Equal(outs[0], outs[1]) || len(outs[0]) < 60 {
+					t.Errorf("Flume has %d lines %.300q, our agent %d lines %.300q", len(outs[0]), outs[0][:2], len(outs[1]), outs[1][:2])
+				}
+			})
+		}
+	}
+}
+
+// TestRealSpooldirAvroGoesOn: Flume goes on at the start of a block, we behind the record.
+func TestRealSpooldirAvroGoesOn(t *testing.T) {
+	const blocks, records, taken = 20, 80, 500
+	for _, c := range []struct {
+		from      string
+		min, most int // records that the second program may deliver
+	}{
+		{"Flume", blocks*records - taken, blocks*records - taken + records},
+		{"our agent", blocks*records - taken, blocks*records - taken + records},
+		{"us to us", blocks*records - taken, blocks*records - taken},
+	} {
+		t.Run("from "+c.from, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(dir, "a.avro")
+			if err := os.WriteFile(file, avroFile(t, "null", blocks, records), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			first, second := startFlume, startAgent
+			switch c.from {
+			case "our agent":
+				first, second = second, first
+			case "us to us":
+				first = startAgent
+			}
+			more := "a1.sources.r1.deserializer = AVRO"
+			p, _ := first(t, spoolUntilFull(dir, more))
+			var last int64
+			awaitMeta(t, p, filepath.Join(dir, ".flumespool", ".flumespool-main.meta"), func(meta []byte) bool {
+				at, _ := offset(meta)
+				quiet := at == last && at > int64(taken-2*records)*12
+				last = at
+				return quiet
+			})
+			p.Kill()
+			p, out := second(t, spoolToFiles(dir, more))
+			awaitFile(t, p, file+".COMPLETED")
+			p.Stop(time.Minute)
+			all := strings.Join(rolled(t, out), "\n")
+			n := strings.Count(all, "text ")
+			for i := taken; i < blocks*records; i++ {
+				if text := fmt.Sprintf("text %05d", i); !strings.Contains(all, text) {
+					t.Fatalf("%s is lost", text)
+				}
+			}
+			t.Logf("%d records after %d", n, taken)
+			if n < c.min || n > c.most {
+				t.Errorf("%d records behind the first %d of %d, want %d to %d", n, taken, blocks*records, c.min, c.most)
+			}
+		})
+	}
+}
