@@ -13,7 +13,7 @@ type bell struct {
 	ctx    context.Context // of the next wait
 	cancel context.CancelFunc
 	timer  *time.Timer // rings at due
-	due    time.Time
+	due    time.Time   // zero: the timer has rung
 }
 
 // ready returns the context of the next wait, which a ring ends.
@@ -33,11 +33,20 @@ func (b *bell) arm(now, due time.Time) {
 	switch {
 	case b.timer == nil:
 		b.due = due
-		b.timer = time.AfterFunc(due.Sub(now), b.ring)
-	case b.due.After(due) || !b.due.After(now):
+		b.timer = time.AfterFunc(due.Sub(now), b.ringDue)
+	case b.due.IsZero() || b.due.After(due):
 		b.due = due
 		b.timer.Reset(due.Sub(now))
 	}
+}
+
+// ringDue is the timer's ring. Whether it has rung is not a matter of the clock: who arms the bell may look at a time that
+// is older than the ring.
+func (b *bell) ringDue() {
+	b.mu.Lock()
+	b.due = time.Time{}
+	b.mu.Unlock()
+	b.ring()
 }
 
 // ring ends the wait, or the next one if ready was called for it.

@@ -194,3 +194,18 @@ func TestRefusalIsWhatTheSourceSees(t *testing.T) {
 		t.Errorf("Send: %v, want the channel's own words", fmt.Sprint(err))
 	}
 }
+
+func TestSettledWaitsForEveryWiringBefore(t *testing.T) {
+	var s slot[int]
+	s.swap(new(int))
+	first := s.enter()
+	s.swap(nil)                 // a change that is taken back
+	settled := s.swap(new(int)) // and the next one
+	if err := settled(expired); err == nil {
+		t.Error("settled while the wiring before the last is in use")
+	}
+	first.leave()
+	if err := settled(t.Context()); err != nil {
+		t.Errorf("settled: %v", err)
+	}
+}

@@ -33,14 +33,19 @@ func (l *link) maxTx() int {
 }
 
 // slot holds the wiring of now. Users enter and leave it once a batch.
-type slot[W any] struct{ now atomic.Pointer[held[W]] }
+type slot[W any] struct {
+	now      atomic.Pointer[held[W]]
+	swapping sync.Mutex
+}
 
-// held is one wiring with the number of those who use it, of which the slot itself is one.
+// held is one wiring with the number of those who use it. The slot itself is one; so is the wiring before as long as that
+// is in use: who waits for the end of one waits for all before it.
 type held[W any] struct {
 	wiring  *W
 	users   atomic.Int64
 	retired chan struct{} // closed when another takes its place
 	unused  chan struct{} // closed when it is retired and the last user has left
+	next    *held[W]      // that took its place; set before retired is closed
 	once    sync.Once
 }
 
@@ -52,7 +57,10 @@ func newHeld[W any](w *W) *held[W] {
 
 func (h *held[W]) leave() {
 	if h.users.Add(-1) == 0 {
-		h.once.Do(func() { close(h.unused) })
+		h.once.Do(func() {
+			close(h.unused)
+			h.next.leave()
+		})
 	}
 }
 
@@ -68,12 +76,19 @@ func (s *slot[W]) enter() *held[W] {
 	}
 }
 
-// swap makes w the wiring of now. The function it returns waits until nobody uses the one before.
+// swap makes w the wiring of now. The function it returns waits until nobody uses the one before, nor any before that.
 func (s *slot[W]) swap(w *W) (settled func(context.Context) error) {
-	old := s.now.Swap(newHeld(w))
+	s.swapping.Lock()
+	defer s.swapping.Unlock()
+	h := newHeld(w)
+	old := s.now.Load()
 	if old == nil {
+		s.now.Store(h)
 		return func(context.Context) error { return nil }
 	}
+	h.users.Add(1) // old
+	old.next = h
+	s.now.Store(h)
 	close(old.retired)
 	old.leave()
 	return func(ctx context.Context) error {
