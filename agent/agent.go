@@ -160,7 +160,7 @@ func (a *Agent) Stop(hard context.Context) End {
 	ctx, cancel := context.WithTimeout(a.hard, closing)
 	defer cancel()
 	each(g.sinks, func(k *sink) { a.closeSink(ctx, k) })
-	each(g.channels, (*channel).close)
+	each(g.channels, func(c *channel) { c.close(a.hard) })
 	a.sockets.close()
 	a.cut()
 	end.Received, end.Delivered = a.totals()

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -286,4 +287,20 @@ func TestStatusTellsOfFailures(t *testing.T) {
 	}
 	st.trip("k1", nil)
 	until(t, "k1 running", func() bool { c := component(t, a, "k1"); return c.State == Running && c.Delivered })
+}
+
+func TestChannelThatDoesNotCloseKeepsNobodyWaiting(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		a := start(t, simple("a1.channels.c1.type = probe", "a1.channels.c1.stage = STAGE")...)
+		st.trip("c1 at its end", errHang)
+		hard, cut := context.WithCancel(t.Context())
+		cut()
+		if took := a.Stop(hard).Took; took > 10*time.Second {
+			t.Errorf("a stop at once took %v", took)
+		}
+		if c := component(t, a, "c1"); c.State != Failed {
+			t.Errorf("c1: %s, want FAILED", c.State)
+		}
+	})
 }

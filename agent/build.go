@@ -95,13 +95,45 @@ func (c *channel) open(ctx context.Context) error {
 	return nil
 }
 
-// close closes the channel; how it went is logged, as nobody can do more.
-func (c *channel) close() {
-	if err := safe.Call(c.channel.Close); err != nil {
+// How long a channel may take to close, and how much longer when all is cut short.
+const (
+	sealing  = 30 * time.Second
+	patience = 5 * time.Second
+)
+
+var errNotClosed = errors.New("it has not returned after it was told to close")
+
+// close closes the channel and tells whether it did, in time; how it went is logged, as nobody can do more. A disk or a
+// server that does not answer keeps nobody waiting for ever.
+func (c *channel) close(hard context.Context) bool {
+	done := make(chan error, 1)
+	go func() { done <- safe.Call(c.channel.Close) }()
+	ctx, cancel := context.WithTimeout(hard, sealing)
+	defer cancel()
+	defer c.set.Stop(time.Now())
+	select {
+	case err := <-done:
+		return c.ended(err)
+	case <-ctx.Done():
+	}
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case err := <-done:
+		return c.ended(err)
+	case <-timer.C:
+		c.health.fail(Failed, errNotClosed)
+		c.log.Error("The channel does not close and is left as it is", "err", errNotClosed)
+		return false
+	}
+}
+
+func (c *channel) ended(err error) bool {
+	if err != nil {
 		c.log.Error("Closing the channel failed", failure(err)...)
 	}
 	c.health.set(Stopped)
-	c.set.Stop(time.Now())
+	return true
 }
 
 // size returns the events that it holds, those in transactions included, 0 where nobody knows.

@@ -216,7 +216,7 @@ func (c *change) takeBack() {
 		x.takeBack()
 	}
 	for _, ch := range c.opened {
-		ch.close()
+		ch.close(c.a.hard)
 	}
 	if len(c.exchanges) == 0 {
 		return

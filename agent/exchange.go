@@ -42,7 +42,9 @@ func (x *exchange) reopen() error {
 			x.old.name(), x.held, x.next.plan.Entry.Name)
 	}
 	x.closed = true
-	x.old.close()
+	if !x.old.close(x.change.a.hard) {
+		return &ChannelError{x.old.name(), errNotClosed}
+	}
 	return x.open()
 }
 
@@ -96,7 +98,7 @@ func put(ctx context.Context, to channels.Channel, limit int, events []event.Eve
 // takeBack gives the old channel everything again.
 func (x *exchange) takeBack() {
 	if x.opened {
-		x.next.close()
+		x.next.close(x.change.a.hard)
 	}
 	for _, tx := range slices.Backward(x.taken) {
 		if err := tx.Rollback(); err != nil {
@@ -134,7 +136,7 @@ func (x *exchange) commit() {
 // finish closes the old channel.
 func (x *exchange) finish() {
 	if !x.closed {
-		x.old.close()
+		x.old.close(x.change.a.hard)
 		return
 	}
 	if n := x.next.size(); n < x.held {

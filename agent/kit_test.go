@@ -240,7 +240,7 @@ func (c *probeChannel) Open(ctx context.Context) error {
 
 func (c *probeChannel) Close() error {
 	c.stage().note("close %s", c.name)
-	return c.Channel.Close()
+	return errors.Join(c.stage().check(c.name+" at its end"), c.Channel.Close())
 }
 
 // plan makes a plan of configuration lines for agent a1. STAGE stands for the test's stage.

@@ -80,7 +80,7 @@ func (c *change) leave(ch *channel) {
 	default:
 		c.a.log.Error("Channel was removed with events in it; they are lost", "channel", ch.name(), "events", n)
 	}
-	ch.close()
+	ch.close(c.a.hard)
 	c.a.metrics.Remove(ch.set)
 }
 

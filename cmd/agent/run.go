@@ -61,7 +61,7 @@ func (l launch) run(std streams) int {
 	defer signal.Stop(signals)
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runner{launch: l, std: std, ctx: ctx}
-	defer r.workers.Wait()
+	defer r.leave()
 	defer cancel()
 
 	seen, _ := agent.Fingerprint(r.files) // before the files are read: what comes between is a change
@@ -338,6 +338,27 @@ func (r *runner) reload(ctx context.Context) {
 	r.log.Info(fmt.Sprintf("reload of %s: generation %d: %s", r.label(), r.agent.Status().Generation, strings.Join(changes, ", ")))
 }
 
+const (
+	// cutTime is how long everything may take to end after a second signal.
+	cutTime = 30 * time.Second
+	// leaveTime is how long what surrounds the agent may take to end: a file system that does not answer holds a reader.
+	leaveTime = 5 * time.Second
+)
+
+// leave waits for what surrounds the agent.
+func (r *runner) leave() {
+	ended := make(chan struct{})
+	go func() {
+		r.workers.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(leaveTime):
+		r.log.Warn("Something beside the agent does not end and is left behind")
+	}
+}
+
 // stop drains and ends the agent; a further signal cuts it short.
 func (r *runner) stop(signals <-chan os.Signal) int {
 	notify("STOPPING=1\nSTATUS=draining")
@@ -346,8 +367,13 @@ func (r *runner) stop(signals <-chan os.Signal) int {
 	defer cut()
 	ended := make(chan agent.End, 1)
 	r.workers.Go(func() { ended <- r.agent.Stop(hard) })
+	var late <-chan time.Time
 	for {
 		select {
+		case <-late:
+			r.log.Error("Not everything has stopped; what every goroutine does follows")
+			dump(r.std)
+			return exitTempFail
 		case s := <-signals:
 			switch s {
 			case syscall.SIGQUIT:
@@ -355,6 +381,9 @@ func (r *runner) stop(signals <-chan os.Signal) int {
 			case syscall.SIGTERM, syscall.SIGINT:
 				r.log.Warn("second signal: stopping now")
 				cut()
+				if late == nil {
+					late = time.After(cutTime)
+				}
 			}
 		case end := <-ended:
 			return r.farewell(end)

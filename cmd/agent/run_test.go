@@ -277,6 +277,23 @@ func TestSignalDuringTheStartStops(t *testing.T) {
 	}
 }
 
+// Who opens a pipe that nobody writes to waits for ever, as with a file server that is away.
+func TestConfigurationThatCannotBeReadDoesNotHoldUpTheEnd(t *testing.T) {
+	file := config(t, "a1.sinks.k1.type = null")
+	p := launchAgent(t, nil, "-f", file)
+	p.await("ready in")
+	if err := syscall.Mkfifo(file+".new", 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(file+".new", file); err != nil {
+		t.Fatal(err)
+	}
+	p.signal(syscall.SIGHUP) // its reload reads the file too
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+	p.await("is left behind$")
+}
+
 func TestRequireHealthy(t *testing.T) {
 	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--require-healthy")
 	p.end(exitUnavailable)
