@@ -37,7 +37,7 @@ func (p *Plan) Lines(addresses func(source string) []string) []string {
 			}
 		}
 		parts := []string{strings.Join(from, ", "), Summary(ch.Node.Name, ch.Entry.Name, ch.Settings), strings.Join(to, ", ")}
-		lines = append(lines, strings.Trim(strings.Join(parts, " ──▶ "), " ──▶"))
+		lines = append(lines, strings.Trim(strings.Join(parts, " ──▶ "), " ─▶"))
 	}
 	return lines
 }

@@ -15,7 +15,7 @@ func TestEventsSurviveCloseAndOpen(t *testing.T) {
 	if err := tx.Commit(); err != nil {
 		t.Fatal(err)
 	}
-	tx = take(t, c, 30) // not committed
+	take(t, c, 30) // not committed
 	if s := c.Stats(); s.Size != 945 || s.Held != 30 {
 		t.Errorf("Stats: %+v, want 945 queued and 30 held", s)
 	}

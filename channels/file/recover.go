@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 
 	"goflume/channels/file/flumelog"
@@ -108,9 +109,11 @@ func (c *Channel) readSegments() ([]*segment, error) {
 			}
 			page := make([]byte, pageSize)
 			m, err := s.file.ReadAt(page, 0)
-			if m < pageSize {
-				page = page[:m]
+			if err != nil && !errors.Is(err, io.EOF) {
+				s.file.Close()
+				return nil, fmt.Errorf("read the header of segment %s: %w", s, err) // what cannot be read now is not unused
 			}
+			page = page[:m]
 			if err = s.decode(page); err == nil {
 				s.size, err = s.file.Size()
 				files = append(files, s)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -98,8 +97,7 @@ func (p pos) before(q pos) bool { return p.seg < q.seg || p.seg == q.seg && p.of
 // dataDir is one of dataDirs.
 type dataDir struct {
 	path   string
-	cow    bool // overwriting reserves nothing
-	lock   io.Closer
+	cow    bool        // overwriting reserves nothing
 	next   uint64      // number of the next file
 	free   []*segment  // files that hold nothing any more
 	spare  *segment    // ready to be written

@@ -20,7 +20,6 @@ import (
 type model struct {
 	states []eventState
 	puts   [][2]int // first number and length of each transaction
-	again  int      // deliveries of events whose acknowledgement was not answered
 }
 
 type eventState uint8
@@ -36,10 +35,9 @@ const (
 // torture runs random steps against the channel on a disk that fails as fail says, until the disk is down or the steps
 // are done. It returns an error where the channel breaks a promise.
 type torture struct {
-	m     model
-	rng   *rand.Rand
-	set   Settings
-	limit int // capacity in events
+	m   model
+	rng *rand.Rand
+	set Settings
 
 	open []openTx
 }

@@ -82,8 +82,11 @@ func (t *text) decode(b *event.Batch, raw []byte) ([]byte, error) {
 
 // meant counts the U+FFFD that the text itself has.
 func (t *text) meant(raw []byte) int {
-	n := 0
-	for width := len(t.lossy); width > 0; n++ {
+	n, width := 0, len(t.lossy)
+	if width == 0 {
+		return 0
+	}
+	for ; ; n++ {
 		at := bytes.Index(raw, t.lossy)
 		for at >= 0 && width == 2 && at%2 != 0 { // UTF-16
 			next := bytes.Index(raw[at+1:], t.lossy)
@@ -97,7 +100,6 @@ func (t *text) meant(raw []byte) int {
 		}
 		raw = raw[at+width:]
 	}
-	return n
 }
 
 // mend does what the policy says with UTF-8 that is not valid.
