@@ -329,6 +329,42 @@ func TestFullDiskRefusesPutsAndDrainsToEmpty(t *testing.T) {
 	}
 }
 
+func TestAHeaderThatCannotBeReadIsNoUnusedFile(t *testing.T) {
+	disk := memfs.New()
+	c := mustOpen(t, disk, small())
+	mustPut(t, c, numbered(0, 50))
+	mustClose(t, c)
+	headers := 0
+	for nth := 1; ; nth++ {
+		headers = 0
+		e := errfs.New(disk, func(c errfs.Call) error {
+			if c.Op == errfs.Read && strings.HasSuffix(c.Name, ".fq") && c.Off == 0 {
+				if headers++; headers == nth {
+					return syscall.EIO
+				}
+			}
+			return nil
+		})
+		c := newChannel(testEnv(), small(), e)
+		err := c.Open(t.Context())
+		if headers < nth {
+			if err != nil {
+				t.Fatal(err)
+			}
+			wantRun(t, drain(t, c), 0, 50)
+			mustClose(t, c)
+			break
+		}
+		if !errors.Is(err, syscall.EIO) {
+			t.Fatalf("header %d: Open: %v, want EIO", nth, err)
+		}
+		c.Close()
+	}
+	if headers == 0 {
+		t.Fatal("no header of a log file was read")
+	}
+}
+
 func TestReadOnlyDiskAtStartIsAnError(t *testing.T) {
 	disk := memfs.New()
 	c := mustOpen(t, disk, small())
