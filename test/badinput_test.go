@@ -176,7 +176,7 @@ func awaitUnready(t *testing.T, a *service.AgentServer, path string, words ...st
 }
 
 func TestRealUnwritablePathIsRetriedAndSaid(t *testing.T) {
-	a := service.Start(t, service.Agent{Conf: strings.Replace(netcatToFiles(100), "file://${dir}/out", "file:///proc/nowhere", 1)})
+	a := service.Start(t, service.Agent{Conf: strings.Replace(netcatToFiles(100, 100_000), "file://${dir}/out", "file:///proc/nowhere", 1)})
 	if answer := netcatLine(t, a.Addr("netcat"), "hello"); answer != "OK" {
 		t.Errorf("netcat answers %q, want OK", answer)
 	}

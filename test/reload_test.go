@@ -15,8 +15,8 @@ import (
 	"goflume/test/service"
 )
 
-// netcatToFiles writes below ${dir}/out; the sink's batch size is the part that a reload changes.
-func netcatToFiles(batch int) string {
+// netcatToFiles writes below ${dir}/out; the sink's batch size and the channel's capacity are what a reload changes.
+func netcatToFiles(batch, capacity int) string {
 	return fmt.Sprintf(`
 a1.sources = r1
 a1.channels = c1
@@ -26,7 +26,7 @@ a1.sources.r1.bind = 127.0.0.1
 a1.sources.r1.port = ${port:netcat}
 a1.sources.r1.channels = c1
 a1.channels.c1.type = memory
-a1.channels.c1.capacity = 100000
+a1.channels.c1.capacity = %d
 a1.channels.c1.transactionCapacity = 1000
 a1.sinks.k1.type = hdfs
 a1.sinks.k1.channel = c1
@@ -36,11 +36,11 @@ a1.sinks.k1.hdfs.batchSize = %d
 a1.sinks.k1.hdfs.rollInterval = 0
 a1.sinks.k1.hdfs.rollCount = 0
 a1.sinks.k1.hdfs.rollSize = 0
-`, batch)
+`, capacity, batch)
 }
 
 func TestRealReloadsUnderTrafficLoseNothing(t *testing.T) {
-	a := service.Start(t, service.Agent{Conf: netcatToFiles(100)})
+	a := service.Start(t, service.Agent{Conf: netcatToFiles(100, 100_000)})
 	const clients, reloads = 8, 100
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -87,21 +87,27 @@ func TestRealReloadsUnderTrafficLoseNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	good := netcatToFiles(100)
+	good := netcatToFiles(100, 100_000)
 	for i := range reloads {
 		before, acked := generation(), l.Acked()
-		switch i % 3 {
+		switch i % 4 {
 		case 0: // unchanged
 			if err := a.Signal(syscall.SIGHUP); err != nil {
 				t.Fatal(err)
 			}
 		case 1: // a changed sink
-			good = netcatToFiles(100 + i)
+			good = netcatToFiles(100+i, 100_000)
 			if err := a.Reload(good); err != nil {
 				t.Fatal(err)
 			}
 			taken(before + 1)
-		case 2: // broken
+		case 2: // a changed channel: what it holds moves to the new one
+			good = netcatToFiles(100, 100_000+i)
+			if err := a.Reload(good); err != nil {
+				t.Fatal(err)
+			}
+			taken(before + 1)
+		case 3: // broken
 			if err := a.Reload(strings.Replace(good, "type = memory", "type = memroy", 1)); err != nil {
 				t.Fatal(err)
 			}
