@@ -59,6 +59,7 @@ func (l launch) run(std streams) int {
 	signals := make(chan os.Signal, 8) // more than anybody sends before they are read
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
 	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; the flow does not end with it
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runner{launch: l, std: std, ctx: ctx}
 	defer r.leave()

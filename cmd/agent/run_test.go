@@ -294,6 +294,39 @@ func TestConfigurationThatCannotBeReadDoesNotHoldUpTheEnd(t *testing.T) {
 	p.await("is left behind$")
 }
 
+func TestEndOfWhoReadsTheLogEndsNothing(t *testing.T) {
+	log, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	file := config(t, "a1.sinks.k1.type = null")
+	cmd := exec.Command("agent", "run", "-f", file)
+	cmd.Env, cmd.Stderr = append(os.Environ(), "AGENT_STATE_DIR="+t.TempDir(), "AGENT_OPTS_FILE="+t.TempDir()+"/none"), stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill() // it has ended
+	stderr.Close()
+	addr := ""
+	for in := bufio.NewScanner(log); !strings.Contains(in.Text(), "ready in") && in.Scan(); {
+		if m := regexp.MustCompile(sourceAt).FindStringSubmatch(in.Text()); m != nil {
+			addr = m[1]
+		}
+	}
+	log.Close()
+	for range 3 {
+		cmd.Process.Signal(syscall.SIGUSR1) // it logs
+		if got := send(t, addr, "a", "b"); !slices.Equal(got, []string{"OK", "OK"}) {
+			t.Errorf("answers %v, want OK twice", got)
+		}
+	}
+	cmd.Process.Signal(syscall.SIGTERM)
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the agent ends with %v", err)
+	}
+}
+
 func TestRequireHealthy(t *testing.T) {
 	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--require-healthy")
 	p.end(exitUnavailable)
