@@ -164,12 +164,15 @@ func (s *source) report(err error) {
 
 // listen is the Env's Listen.
 func (s *source) listen(ctx context.Context, network, addr string) (net.Listener, error) {
-	if t := s.slow.Load(); t != nil {
+	t := s.slow.Load()
+	if t != nil {
 		t.Stop() // it tells now
 	}
 	l, err := s.sockets.listen(ctx, s.name, network, addr)
 	if err == nil {
 		s.up()
+	} else if t != nil {
+		t.Reset(grace) // if it neither fails nor tells, it is not waited for
 	}
 	return l, err
 }
