@@ -95,7 +95,7 @@ func (r *run) load() error {
 			return err
 		}
 		name, ok := r.below(m.path)
-		if !m.found || !ok {
+		if !ok {
 			continue
 		}
 		switch full {
@@ -103,6 +103,9 @@ func (r *run) load() error {
 			r.parked[name] = true
 		case r.notes.name:
 			r.notes.path = m.path
+		}
+		if !m.found {
+			continue
 		}
 		f := files[name]
 		if f == nil {

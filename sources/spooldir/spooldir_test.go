@@ -144,7 +144,11 @@ func (p *place) files() []string {
 	var names []string
 	filepath.WalkDir(p.dir, func(path string, d os.DirEntry, err error) error {
 		rel, _ := filepath.Rel(p.dir, path)
-		if err == nil && !d.IsDir() && !strings.HasPrefix(filepath.Base(rel), ".") {
+		hidden := strings.HasPrefix(filepath.Base(rel), ".") && rel != "."
+		switch {
+		case err == nil && hidden && d.IsDir():
+			return filepath.SkipDir
+		case err == nil && !hidden && !d.IsDir():
 			names = append(names, rel)
 		}
 		return nil
