@@ -119,6 +119,7 @@ type run struct {
 	locks []io.Closer
 
 	scan   scanner
+	due    bool // the next look
 	watch  *watch
 	waits  waits
 	notes  progress
@@ -207,7 +208,11 @@ func (r *run) next() (*file, error) {
 	if f := r.waits.take(time.Now()); f != nil {
 		return f, nil
 	}
-	if len(r.ended) == 0 && r.looks() { // else they would be found again
+	if r.due = r.due || r.looks(); r.due {
+		if len(r.ended) > 0 {
+			return nil, nil // they would be found again
+		}
+		r.due = false
 		if err := r.scan.look(r.watch.add); err != nil {
 			return nil, fmt.Errorf("look into the spool directory: %w", err)
 		}
