@@ -80,6 +80,15 @@ type Mark struct {
 	Text string
 }
 
+// Secret tells whether the line holds a value, or a part of one, that must not be shown.
+func (f *File) Secret(line int) bool {
+	if line < 1 || line > len(f.values) {
+		return false
+	}
+	v := f.values[line-1]
+	return v.first > 0 && f.secret[v.first]
+}
+
 // Issue is one finding in a configuration: what, where, what to do, and what Flume would have done.
 // `agent explain CODE` tells more of a code.
 type Issue struct {
