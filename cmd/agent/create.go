@@ -12,8 +12,9 @@ import (
 	"goflume/internal/docgen"
 )
 
-var createVerb = verb{name: "create", usage: "SOURCE/CHANNEL/SINK", does: "write a configuration that runs", options: true, run: create,
-	more: "  agent create netcat/memory/logger -o flume.conf\n  agent create --full exec/file/hdfs     with every property and what it means\n"}
+var createVerb = verb{name: "create", usage: "SOURCE/CHANNEL/SINK | --example NAME", does: "write a configuration that runs", options: true, run: create,
+	more: "  agent create netcat/memory/logger -o flume.conf\n  agent create --full exec/file/hdfs     with every property and what it means\n" +
+		"  agent create --example list            the examples; --example NAME writes one\n"}
 
 // samples are values for properties that have no default and are needed, by key.
 var samples = map[string]string{
@@ -36,6 +37,9 @@ var further = map[string][]string{
 }
 
 func create(o *options, std streams) int {
+	if o.example != "" {
+		return createExample(o, std)
+	}
 	if len(o.args) != 1 {
 		fmt.Fprintln(std.err, "agent create: name one flow, such as netcat/memory/logger")
 		return exitUsage
@@ -62,7 +66,12 @@ func create(o *options, std streams) int {
 	if agent == "" {
 		agent = "a1"
 	}
-	text := configuration(agent, types, o.full)
+	return o.deliver(std, configuration(agent, types, o.full),
+		fmt.Sprintf("agent %s, %s → %s → %s", agent, types[0].Name, types[1].Name, types[2].Name))
+}
+
+// deliver prints the configuration, or writes it into the file of --output and says what it is.
+func (o *options) deliver(std streams, text, what string) int {
 	if o.output == "" || o.output == "-" {
 		fmt.Fprint(std.out, text)
 		return exitOK
@@ -71,8 +80,7 @@ func create(o *options, std streams) int {
 		fmt.Fprintf(std.err, "agent create: %v\n", err)
 		return exitCantCreate
 	}
-	fmt.Fprintf(std.out, "wrote %s: agent %s, %s → %s → %s        next: agent -f %s\n", o.output, agent,
-		types[0].Name, types[1].Name, types[2].Name, o.output)
+	fmt.Fprintf(std.out, "wrote %s: %s        next: agent -f %s\n", o.output, what, o.output)
 	return exitOK
 }
 

@@ -57,6 +57,10 @@ type options struct {
 	output string
 	deny   bool
 	full   bool
+
+	example       string
+	write         bool
+	execToTaildir bool
 }
 
 // flagsOf declares the options of a verb. Those of run are also read from AGENT_... variables and flume.opts.
@@ -108,6 +112,10 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 	case "create":
 		fs.StringVarP(&o.output, "output", "o", "", "`FILE` to write, which must not exist")
 		fs.BoolVar(&o.full, "full", false, "with every property, commented out")
+		fs.StringVar(&o.example, "example", "", "the example of this `NAME`, or list for their names")
+	case "migrate":
+		fs.BoolVar(&o.execToTaildir, "exec-to-taildir", false, "make taildir sources of exec sources that run tail -F")
+		fs.BoolVarP(&o.write, "write", "w", false, "write the files instead of a diff")
 	}
 	return fs
 }

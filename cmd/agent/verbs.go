@@ -26,7 +26,7 @@ var verbs []verb
 
 func init() {
 	verbs = append(verbs,
-		runVerb, validateVerb, graphVerb, listVerb, createVerb, explainVerb, versionVerb, completionVerb, helpVerb, docsVerb)
+		runVerb, validateVerb, graphVerb, listVerb, createVerb, migrateVerb, explainVerb, versionVerb, completionVerb, helpVerb, docsVerb)
 }
 
 // findVerb returns the verb of that name or alias.

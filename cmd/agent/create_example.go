@@ -1,0 +1,83 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"goflume/conf"
+	"goflume/examples"
+)
+
+// createExample writes an example, or lists them.
+func createExample(o *options, std streams) int {
+	if len(o.args) > 0 || o.full {
+		fmt.Fprintln(std.err, "agent create: an example is written as it is: no SOURCE/CHANNEL/SINK and no --full beside --example")
+		return exitUsage
+	}
+	if o.example == "list" {
+		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
+		for _, name := range examples.Names() {
+			text, _ := examples.Text(name)
+			fmt.Fprintf(w, "%s\t%s\n", name, firstSentence(text))
+		}
+		w.Flush()
+		return exitOK
+	}
+	name := strings.TrimSuffix(o.example, ".conf")
+	text, ok := examples.Text(name)
+	if !ok {
+		help := "`agent create --example list` shows them"
+		if near := conf.Nearest(name, examples.Names()); near != "" {
+			help = "did you mean " + near + "?"
+		}
+		fmt.Fprintf(std.err, "agent create: there is no example %q\n  = help: %s\n", o.example, help)
+		return exitUsage
+	}
+	set, _ := conf.Parse(context.Background(), o.env(time.Now()), conf.Input{Name: name, Data: []byte(text)})
+	if set == nil || len(set.Agents) != 1 {
+		panic("agent: example " + name + " has not one agent")
+	}
+	agent := set.Agents[0].Name
+	if o.name != "" && o.name != agent {
+		text = withAgent(text, agent, o.name)
+		agent = o.name
+	}
+	return o.deliver(std, text, "agent "+agent+", example "+name)
+}
+
+// withAgent gives the agent of an example another name.
+func withAgent(text, from, to string) string {
+	var b bytes.Buffer
+	for line := range strings.Lines(text) {
+		mark := ""
+		if rest, ok := strings.CutPrefix(line, "#"); ok {
+			mark, line = "#", strings.ReplaceAll(rest, "--name "+from, "--name "+to)
+		}
+		if rest, ok := strings.CutPrefix(line, from+"."); ok {
+			line = to + "." + rest
+		}
+		b.WriteString(mark + line)
+	}
+	return b.String()
+}
+
+// firstSentence is that of the comment at the head of an example.
+func firstSentence(text string) string {
+	var words []string
+	for line := range strings.Lines(text) {
+		rest, ok := strings.CutPrefix(line, "#")
+		if !ok {
+			break
+		}
+		words = append(words, strings.Fields(rest)...)
+	}
+	comment := strings.Join(words, " ")
+	if at := strings.Index(comment, ". "); at >= 0 {
+		comment = comment[:at]
+	}
+	return strings.TrimSuffix(comment, ".")
+}
