@@ -37,16 +37,22 @@ func createExample(o *options, std streams) int {
 		fmt.Fprintf(std.err, "agent create: there is no example %q\n  = help: %s\n", o.example, help)
 		return exitUsage
 	}
-	set, _ := conf.Parse(context.Background(), o.env(time.Now()), conf.Input{Name: name, Data: []byte(text)})
-	if set == nil || len(set.Agents) != 1 {
-		panic("agent: example " + name + " has not one agent")
+	var agents []string
+	if set, _ := conf.Parse(context.Background(), o.env(time.Now()), conf.Input{Name: name, Data: []byte(text)}); set != nil {
+		for _, a := range set.Agents {
+			agents = append(agents, a.Name)
+		}
 	}
-	agent := set.Agents[0].Name
-	if o.name != "" && o.name != agent {
-		text = withAgent(text, agent, o.name)
-		agent = o.name
+	switch {
+	case o.name == "":
+	case len(agents) != 1:
+		fmt.Fprintf(std.err, "agent create: the example %s has the agents %s: leave --name away\n", name, strings.Join(agents, ", "))
+		return exitUsage
+	default:
+		text = withAgent(text, agents[0], o.name)
+		agents[0] = o.name
 	}
-	return o.deliver(std, text, "agent "+agent+", example "+name)
+	return o.deliver(std, text, "example "+name+", agent "+strings.Join(agents, ", "))
 }
 
 // withAgent gives the agent of an example another name.
