@@ -181,8 +181,15 @@ func TestRealHDFSDeadDatanodeFailsTheSyncAndLosesNothing(t *testing.T) {
 		t.Error("Close of a broken file: nil, want an error")
 	}
 	w.Abandon()
-	if stacks := writerGoroutines(); stacks != "" {
-		t.Errorf("the library still writes after Abandon:\n%s", stacks)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := service.Await(ctx, "an end of the library's writers", func(context.Context) error {
+		if stacks := writerGoroutines(); stacks != "" {
+			return fmt.Errorf("they still run after Abandon:\n%s", stacks)
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
 	}
 	took := settle(t, f, "/dead/1", 90*time.Second)
 	got, err := dialHDFS(t, h).ReadFile("/dead/1")
