@@ -27,6 +27,7 @@ type options struct {
 	password   string
 	poll       time.Duration
 	backup     string
+	remoteDir  string // of the copies of configurations on web servers
 	noReload   bool
 	confDir    string
 	dryRun     bool

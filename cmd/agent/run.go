@@ -41,6 +41,8 @@ type launch struct {
 	log          *slog.Logger
 	terminal     bool // a person reads the log
 	colour       bool
+	remotes      []*remote
+	remotePoll   time.Duration
 }
 
 // runner is a running agent with what surrounds it.
@@ -91,6 +93,9 @@ func (l launch) run(std streams) int {
 		return code
 	}
 	if r.watch {
+		for _, m := range r.remotes {
+			r.workers.Go(func() { m.follow(ctx, r.remotePoll, r.log) })
+		}
 		w := &agent.Watcher{Files: r.files, Poll: r.poll, Log: r.log}
 		r.workers.Go(func() {
 			w.Run(ctx, seen, func() {

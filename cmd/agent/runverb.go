@@ -27,6 +27,12 @@ is refused, and the running one goes on.
 func run(o *options, std streams) int {
 	script := readScript(o.confDir, os.Getenv)
 	o.takeScript(script)
+	remotes, leave, err := o.remotes(context.Background())
+	defer leave()
+	if err != nil {
+		fmt.Fprintln(std.err, "agent run: --conf-uri:", err)
+		return exitNoInput
+	}
 	issues := append(script.issues, o.refused()...)
 	if len(o.args) > 0 {
 		fmt.Fprintf(std.err, "agent run: unexpected word %q; the configuration is given by --conf-file\n", o.args[0])
@@ -64,7 +70,10 @@ func run(o *options, std streams) int {
 		}},
 		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload && !slices.Contains(o.files, "-"), patient: o.define["flume.called.from.service"] != "",
 		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, admin: o.admin, log: log,
-		terminal: isTerminal(std.err), colour: colour,
+		terminal: isTerminal(std.err), colour: colour, remotes: remotes, remotePoll: o.poll,
+	}
+	if l.remotePoll <= 0 {
+		l.remotePoll = remotePoll
 	}
 	if l.poll <= 0 {
 		l.poll = 30 * time.Second
@@ -134,13 +143,15 @@ func (o *options) refused() []conf.Issue {
 	if len(o.uris) > 0 {
 		o.files = nil // as Flume: --conf-uri wins
 	}
-	for _, uri := range o.uris {
+	for i, uri := range o.uris {
 		if path, ok := strings.CutPrefix(uri, "file:"); ok {
 			o.files = append(o.files, "/"+strings.TrimLeft(path, "/"))
 		} else if !strings.Contains(uri, ":") {
 			o.files = append(o.files, uri)
+		} else if onWeb(uri) {
+			o.files = append(o.files, o.copyOf(i))
 		} else {
-			refuse("--conf-uri "+uri, instead+"; file: is read")
+			refuse("--conf-uri "+uri, instead+"; http, https and file are read")
 		}
 	}
 	if o.zookeeper != "" {

@@ -28,6 +28,11 @@ type checked struct {
 func (o *options) check(std streams) checked {
 	script := readScript(o.confDir, os.Getenv)
 	o.takeScript(script)
+	_, leave, err := o.remotes(context.Background())
+	defer leave()
+	if err != nil {
+		return checked{issues: []conf.Issue{{Severity: conf.Error, Code: "FL001", Message: "--conf-uri: " + err.Error()}}}
+	}
 	c := checked{issues: append(script.issues, o.refused()...)}
 	env := o.env(time.Now())
 	env.Getenv = script.getenv

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// webConf serves text, which changes with its etag, to those who know the password.
+func webConf(t *testing.T) (url string, text *atomic.Pointer[string], hits *atomic.Int64) {
+	text, hits = new(atomic.Pointer[string]), new(atomic.Int64)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		hits.Add(1)
+		if u, p, _ := r.BasicAuth(); u != "u" || p != "sesame" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		body := *text.Load()
+		tag := fmt.Sprintf("%q", fmt.Sprint(len(body)))
+		w.Header().Set("ETag", tag)
+		if r.Header.Get("If-None-Match") == tag {
+			w.WriteHeader(http.StatusNotModified)
+			return
+		}
+		fmt.Fprint(w, body)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL + "/conf/a.conf", text, hits
+}
+
+func TestAConfigurationOnAWebServerIsFollowed(t *testing.T) {
+	url, text, hits := webConf(t)
+	first, second := "a1.sources = r1\n", "a1.sources = r1 r2\n"
+	text.Store(&first)
+	password := filepath.Join(t.TempDir(), "password")
+	if err := os.WriteFile(password, []byte("sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	o := &options{uris: []string{url}, user: "u", passFile: password}
+	all, leave, err := o.remotes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if issues := o.refused(); len(issues) != 0 || len(o.files) != 1 || filepath.Base(o.files[0]) != "a.conf" {
+		t.Fatalf("%v, files %v", issues, o.files)
+	}
+	holds := func(want string) bool {
+		got, err := os.ReadFile(o.files[0])
+		return err == nil && string(got) == want
+	}
+	if !holds(first) {
+		t.Fatal("the copy is not the configuration")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		all[0].follow(ctx, time.Millisecond, slog.New(slog.DiscardHandler))
+		close(ended)
+	}()
+	for n := hits.Load() + 3; hits.Load() < n; { // looked at, and not changed
+		<-time.After(time.Millisecond)
+	}
+	if !holds(first) {
+		t.Error("an unchanged configuration was changed")
+	}
+	text.Store(&second)
+	for deadline := time.Now().Add(10 * time.Second); !holds(second); {
+		if time.Now().After(deadline) {
+			t.Fatal("the change is not seen")
+		}
+		<-time.After(time.Millisecond)
+	}
+	cancel()
+	<-ended
+	all[0].client.CloseIdleConnections()
+	leave()
+	if _, err := os.Stat(o.files[0]); !os.IsNotExist(err) {
+		t.Errorf("the copy is left behind: %v", err)
+	}
+}
+
+func TestAConfigurationThatCannotBeFetchedIsAnError(t *testing.T) {
+	url, text, _ := webConf(t)
+	conf := ""
+	text.Store(&conf)
+	for _, o := range []*options{{uris: []string{url}, user: "u", password: "wrong"}, {uris: []string{"http://u:secret@127.0.0.1:1/x.conf"}}} {
+		all, leave, err := o.remotes(t.Context())
+		leave()
+		if err == nil || strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), "secret") {
+			t.Errorf("%v, want an error without a secret", err)
+		}
+		for _, r := range all {
+			r.client.CloseIdleConnections()
+		}
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
