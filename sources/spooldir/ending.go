@@ -102,8 +102,7 @@ func (r *run) last(f *file, to func(fate, error, time.Duration)) {
 // is ctx's.
 func (r *run) flush(ctx context.Context) error {
 	if len(r.batch.Events) > 0 {
-		wait := retry.Backoff{Step: min(250*time.Millisecond, r.settings.MaxBackoff), Max: r.settings.MaxBackoff}
-		if err := sources.DeliverWith(ctx, r.out, &r.batch, wait, r.health); err != nil {
+		if err := sources.DeliverWith(ctx, r.out, &r.batch, r.backoff(), r.health); err != nil {
 			return err
 		}
 		r.batch.Reset()
@@ -124,9 +123,14 @@ func (r *run) flush(ctx context.Context) error {
 	return nil
 }
 
+// backoff is Flume's: from 250 ms to maxBackoff.
+func (r *run) backoff() retry.Backoff {
+	return retry.Backoff{Step: min(250*time.Millisecond, r.settings.MaxBackoff), Max: r.settings.MaxBackoff}
+}
+
 // insist does what has to be done until it is, or ctx ends.
 func (r *run) insist(ctx context.Context, do func() error) error {
-	wait := retry.Default()
+	wait := r.backoff()
 	for {
 		err := do()
 		if err == nil {

@@ -55,7 +55,7 @@ type Settings struct {
 	Recursive bool `conf:"recursiveDirectorySearch"`
 	// How often the directory is looked at for new files. Where the system tells of them they are read at once.
 	PollDelay time.Duration `conf:"pollDelay" unit:"ms" min:"1"`
-	// Longest wait before a batch that a channel refused is sent again.
+	// Longest wait before a batch that a channel refused is sent again, and before what the disk refused is tried again.
 	MaxBackoff time.Duration `conf:"maxBackoff" unit:"ms" min:"1"`
 	// Most events sent to the channels at once. A batch may hold events of several files.
 	BatchSize int `conf:"batchSize,batch" min:"1"`
