@@ -13,13 +13,32 @@ import (
 
 	"goflume/internal/metric"
 	"goflume/internal/retry"
+	"goflume/sources"
+	"goflume/sources/spooldir"
 	"goflume/sources/taildir"
 )
 
 // BenchmarkTaildir reads a file into a file: taildir, memory channel and file_roll against a bare line copier.
 func BenchmarkTaildir(b *testing.B) {
-	dir := b.TempDir()
-	name := filepath.Join(dir, "in.log")
+	name := lineFile(b)
+	for range b.N {
+		ours, theirs := pairs(7, func() time.Duration { return tailFile(b, name) }, func() time.Duration { return copyFile(b, name) })
+		report(b, lineCount, ours, theirs, 0.8)
+	}
+}
+
+// BenchmarkSpooldir reads a file into a file: spooldir, memory channel and file_roll against a bare line copier.
+func BenchmarkSpooldir(b *testing.B) {
+	name := lineFile(b)
+	for range b.N {
+		ours, theirs := pairs(7, func() time.Duration { return spoolFile(b, name) }, func() time.Duration { return copyFile(b, name) })
+		report(b, lineCount, ours, theirs, 0.8)
+	}
+}
+
+// lineFile makes the file that is read.
+func lineFile(b *testing.B) string {
+	name := filepath.Join(b.TempDir(), "in.log")
 	lines := bytes.Repeat([]byte(strings.Repeat("x", lineBytes-1)+"\n"), 1000)
 	f, err := os.Create(name)
 	if err != nil {
@@ -33,10 +52,21 @@ func BenchmarkTaildir(b *testing.B) {
 	if err := f.Close(); err != nil {
 		b.Fatal(err)
 	}
-	for range b.N {
-		ours, theirs := pairs(7, func() time.Duration { return tailFile(b, name) }, func() time.Duration { return copyFile(b, name) })
-		report(b, lineCount, ours, theirs, 0.8)
+	return name
+}
+
+func spoolFile(b *testing.B, name string) time.Duration {
+	set := sources.Registry.Lookup("spooldir").Defaults.(spooldir.Settings)
+	set.SpoolDir, set.BatchSize = b.TempDir(), 1000
+	if err := os.Link(name, filepath.Join(set.SpoolDir, "in.log")); err != nil {
+		b.Fatal(err)
 	}
+	env := environment(metric.Source, "r1", "spooldir")
+	source, err := spooldir.New(env, set)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return intoFile(b, env, source, 100_000, 1000, func() {})
 }
 
 func tailFile(b *testing.B, name string) time.Duration {

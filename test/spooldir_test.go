@@ -1,18 +1,23 @@
 package test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/linkedin/goavro/v2"
 
+	"goflume/test/ledger"
 	"goflume/test/service"
 )
 
@@ -257,4 +262,160 @@ func TestRealSpooldirAvroGoesOn(t *testing.T) {
 			}
 		})
 	}
+}
+
+const spoolToDurableFiles = `
+a1.sources = r1
+a1.channels = c1
+a1.sinks = k1
+a1.sources.r1.type = spooldir
+a1.sources.r1.channels = c1
+a1.sources.r1.spoolDir = ${dir}/tmp/spool
+a1.sources.r1.batchSize = 1000
+a1.sources.r1.pollDelay = 50
+a1.channels.c1.type = file
+a1.channels.c1.checkpointDir = ${dir}/checkpoint
+a1.channels.c1.dataDirs = ${dir}/data
+a1.channels.c1.transactionCapacity = 5000
+a1.channels.c1.minimumRequiredSpace = 1048576
+a1.sinks.k1.type = file_roll
+a1.sinks.k1.channel = c1
+a1.sinks.k1.sink.directory = ${dir}/out
+a1.sinks.k1.sink.rollInterval = 0
+a1.sinks.k1.sink.batchSize = 5000
+a1.sinks.k1.sink.pathManager.prefix = part-
+`
+
+// TestRealSpooldirKilledLosesNothing kills the agent while it reads one large file and many small ones that keep coming.
+// Doubles are a batch of the source and one of the sink for each kill.
+func TestRealSpooldirKilledLosesNothing(t *testing.T) {
+	const width, perSmall, batch, sinkBatch = 200, 3, 1000, 5000
+	s := spoolKills
+	l := ledger.New(2, max(s.largeLines, s.smallFiles*perSmall), width)
+	a := service.Start(t, service.Agent{Conf: spoolToDurableFiles, Unready: true}) // the directory comes later
+	ctx, cancel := context.WithTimeout(t.Context(), s.limit)
+	defer cancel()
+	dir := filepath.Join(a.Dir, "tmp", "spool")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	put := func(name string, client, from, n int) error {
+		f, err := os.Create(filepath.Join(dir, "."+name))
+		if err != nil {
+			return err
+		}
+		w := bufio.NewWriterSize(f, 1<<20)
+		var line []byte
+		for i := from; i < from+n; i++ {
+			line = l.AppendLine(line[:0], client, i)
+			w.Write(line)
+		}
+		if err := errors.Join(w.Flush(), f.Close()); err != nil {
+			return err
+		}
+		return os.Rename(filepath.Join(dir, "."+name), filepath.Join(dir, name))
+	}
+	if err := put("large", 0, 0, s.largeLines); err != nil {
+		t.Fatal(err)
+	}
+	var feed sync.WaitGroup
+	feed.Go(func() {
+		for i := range s.smallFiles {
+			if err := put(fmt.Sprintf("small%06d", i), 1, i*perSmall, perSmall); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	var peak int64
+	seed := rand.Uint64()
+	random := rand.New(rand.NewPCG(seed, 0))
+	killed := 0
+	finished := func() bool {
+		names, err := filepath.Glob(filepath.Join(dir, "*.COMPLETED"))
+		return err == nil && len(names) == s.smallFiles+1
+	}
+	for ; killed < s.kills && !finished(); killed++ {
+		if err := a.AwaitReady(ctx); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-time.After(time.Duration(random.IntN(int(s.pause)))):
+		case <-ctx.Done():
+			t.Fatal(ctx.Err())
+		}
+		peak = max(peak, peakMemory(t, a.Pid()))
+		a.Kill()
+		if err := a.Restart(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	feed.Wait()
+	err := service.Await(ctx, "the end of all files", func(context.Context) error {
+		if !finished() {
+			return errors.New("some are left")
+		}
+		return nil
+	}, a.Process)
+	if err == nil {
+		err = a.AwaitEmpty(ctx, "c1")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	peak = max(peak, peakMemory(t, a.Pid()))
+	a.Stop(time.Minute)
+	outs, err := filepath.Glob(filepath.Join(a.Dir, "out", "part-*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range outs {
+		f, err := os.Open(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.Arrived(f); err != nil {
+			t.Error(err)
+		}
+		f.Close()
+	}
+	v := l.Verdict()
+	t.Logf("seed %d, %d kills, at most %d MB: %v", seed, killed, peak>>20, v)
+	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > 0 || v.Duplicates > killed*(batch+sinkBatch) {
+		t.Errorf("want %d distinct lines, none torn, and at most %d doubles", all, killed*(batch+sinkBatch))
+	}
+	if killed < s.kills/2 {
+		t.Errorf("all was read after %d kills, want at least %d", killed, s.kills/2)
+	}
+	if peak > 512<<20 {
+		t.Errorf("the agent took up to %d MB", peak>>20)
+	}
+	if left, _ := filepath.Glob(filepath.Join(dir, ".flumespool", "quarantine", "*")); len(left) > 0 {
+		t.Errorf("%q were set aside", left)
+	}
+}
+
+// peakMemory is the most memory in bytes that the process had at once.
+func peakMemory(t *testing.T, pid int) int64 {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Logf("its memory is not known: %v", err)
+		return 0
+	}
+	for line := range strings.Lines(string(text)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "VmHWM: %d kB", &kb); n == 1 {
+			return kb << 10
+		}
+	}
+	t.Fatal("no VmHWM")
+	return 0
+}
+
+// spoolSize is how much a test of kills does.
+type spoolSize struct {
+	kills, largeLines, smallFiles int
+	pause                         time.Duration // at most, before a kill
+	limit                         time.Duration
 }

@@ -1,0 +1,7 @@
+//go:build !long
+
+package test
+
+import "time"
+
+var spoolKills = spoolSize{kills: 12, largeLines: 1_000_000, smallFiles: 2000, pause: 500 * time.Millisecond, limit: 3 * time.Minute}
