@@ -287,7 +287,7 @@ a1.sinks.k1.sink.pathManager.prefix = part-
 `
 
 // TestRealSpooldirKilledLosesNothing kills the agent while it reads one large file and many small ones that keep coming.
-// Doubles are a batch of the source and one of the sink for each kill.
+// Doubles are a batch of the source and one of the sink for each kill; torn is at most the line that the sink wrote then.
 func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 	const width, perSmall, batch, sinkBatch = 200, 3, 1000, 5000
 	s := spoolKills
@@ -381,8 +381,8 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 	}
 	v := l.Verdict()
 	t.Logf("seed %d, %d kills, at most %d MB: %v", seed, killed, peak>>20, v)
-	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > 0 || v.Duplicates > killed*(batch+sinkBatch) {
-		t.Errorf("want %d distinct lines, none torn, and at most %d doubles", all, killed*(batch+sinkBatch))
+	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > killed || v.Duplicates > killed*(batch+sinkBatch) {
+		t.Errorf("want %d distinct lines, at most %d torn and %d doubles", all, killed, killed*(batch+sinkBatch))
 	}
 	if killed < s.kills/2 {
 		t.Errorf("all was read after %d kills, want at least %d", killed, s.kills/2)

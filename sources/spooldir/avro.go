@@ -28,6 +28,12 @@ const (
 	maxEmptyRecords = 1 << 20
 )
 
+// Headers that tell the schema, as Flume's AvroEventDeserializer sets them.
+const (
+	schemaHash    = "flume.avro.schema.hash"
+	schemaLiteral = "flume.avro.schema.literal"
+)
+
 // avroRecords makes an event of each record of an Avro object container file: the record in Avro's binary encoding as it
 // stands in the file, and the schema in a header.
 type avroRecords struct {
@@ -50,12 +56,12 @@ func newAvroRecords(src *stream, at position, headers []event.Header, schemaType
 	if err != nil {
 		return nil, fmt.Errorf("the header of the Avro file: %w", whole(err))
 	}
-	h := event.Header{Key: "flume.avro.schema.literal", Value: text}
+	h := event.Header{Key: schemaLiteral, Value: text}
 	if schemaType == "HASH" {
 		// Java writes the fingerprint with its lowest byte first.
 		var sum [8]byte
 		binary.LittleEndian.PutUint64(sum[:], binary.BigEndian.Uint64(r.schema.Fingerprint(avro.NewRabin())))
-		h = event.Header{Key: "flume.avro.schema.hash", Value: hex.EncodeToString(sum[:])}
+		h = event.Header{Key: schemaHash, Value: hex.EncodeToString(sum[:])}
 	}
 	r.headers = append(headers[:len(headers):len(headers)], h)
 	r.start = r.offset

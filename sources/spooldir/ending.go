@@ -21,6 +21,9 @@ type ending struct {
 	after time.Duration // of later
 }
 
+// quarantine is the directory below trackerDir for files that are set aside.
+const quarantine = "quarantine"
+
 type fate int
 
 const (
@@ -160,7 +163,7 @@ func (r *run) settle(ctx context.Context, f *file) error {
 		}
 	case setAside:
 		var where string
-		if where, err = r.quarantine(f, e.why); err == nil {
+		if where, err = r.putAside(f, e.why); err == nil {
 			r.aside.Add(1)
 			r.counters.ReadFail.Add(1)
 			r.log.Error("File is set aside: what stands behind the delivered bytes was not sent; mend it and move it back to read it from its start",
@@ -174,10 +177,13 @@ func (r *run) settle(ctx context.Context, f *file) error {
 		if err = e.why; err == nil {
 			return r.park(ctx, f, e.after)
 		}
-		r.counters.ReadFail.Add(1)
 	}
 	if err != nil {
-		r.log.Error("File waits to be tried again", "file", f.path, "err", err, "after", r.settings.MaxBackoff.String())
+		r.counters.ReadFail.Add(1)
+		if !f.failed {
+			f.failed = true
+			r.log.Error("File waits and is tried again from time to time", "file", f.path, "err", err)
+		}
 		return r.park(ctx, f, r.settings.MaxBackoff)
 	}
 	return r.insist(ctx, func() error { return r.forget(f) })
@@ -250,9 +256,9 @@ func (r *run) mark(name, text string) error {
 	return writeFile(r.disk, name, text)
 }
 
-// quarantine moves a file away that cannot be read; with tracker_dir it stays and is marked.
-func (r *run) quarantine(f *file, why error) (where string, err error) {
-	name := filepath.Join(r.tracker, "quarantine", f.name)
+// putAside moves a file away that cannot be read; with tracker_dir it stays and is marked.
+func (r *run) putAside(f *file, why error) (where string, err error) {
+	name := filepath.Join(r.tracker, quarantine, f.name)
 	if r.settings.TrackingPolicy == "tracker_dir" {
 		return name, r.mark(name, f.seen.String()+why.Error()+"\n")
 	}
@@ -278,7 +284,7 @@ func (r *run) quarantine(f *file, why error) (where string, err error) {
 // marked tells whether a mark of tracker_dir says that the file is finished or set aside as it is now. One that grew since is
 // read on where it ended, any other change makes it a new file.
 func (s *Source) marked(f *file) (bool, error) {
-	for i, name := range []string{filepath.Join(s.tracker, f.name) + s.settings.FileSuffix, filepath.Join(s.tracker, "quarantine", f.name)} {
+	for i, name := range []string{filepath.Join(s.tracker, f.name) + s.settings.FileSuffix, filepath.Join(s.tracker, quarantine, f.name)} {
 		fi, err := s.disk.Stat(name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

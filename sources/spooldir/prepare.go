@@ -34,7 +34,9 @@ func (r *run) prepare() error {
 	if err := r.load(); err != nil {
 		return fmt.Errorf("tracker directory: %w", err)
 	}
-	r.watch = newWatch(r.settings.FileSuffix, r.log)
+	r.watch = newWatch(func(name string) bool {
+		return r.takes(name) || r.settings.Recursive && !r.skipsDir("", name)
+	}, r.log)
 	return nil
 }
 

@@ -35,7 +35,15 @@ type scanner struct {
 	began time.Time   // of the last look
 	took  time.Duration
 	dirs  map[string]time.Time // directories seen, with their times; zero for one that changed just before
-	odd   map[string]bool      // names that are no files, told once
+	odd   map[string]bool      // names that were told of
+}
+
+// tell warns of a name, once.
+func (c *scanner) tell(name, what string, args ...any) {
+	if !c.odd[name] {
+		c.odd[name] = true
+		c.s.log.Warn(what, args...)
+	}
 }
 
 // stale tells whether a directory changed since the last look.
@@ -100,7 +108,7 @@ func (c *scanner) dir(name string, seen func(string)) error {
 		if err := c.dir(name, seen); errors.Is(err, fs.ErrNotExist) {
 			continue
 		} else if err != nil {
-			s.log.Warn("Directory cannot be read, its files wait", "dir", filepath.Join(s.dir, name), "err", err)
+			c.tell(name, "Directory cannot be read, its files wait", "dir", filepath.Join(s.dir, name), "err", err)
 		}
 	}
 	return nil
@@ -119,10 +127,7 @@ func (c *scanner) add(name string, e fs.DirEntry) {
 		return
 	}
 	if !fi.Mode().IsRegular() {
-		if !c.odd[name] {
-			c.odd[name] = true
-			c.s.log.Warn("Not a regular file, it is not read", "file", path, "mode", fi.Mode().String())
-		}
+		c.tell(name, "Not a regular file, it is not read", "file", path, "mode", fi.Mode().String())
 		return
 	}
 	if c.s.settings.TrackingPolicy == "tracker_dir" {
@@ -182,7 +187,7 @@ func (s *Source) takes(name string) bool {
 
 // skipsDir tells whether a directory is not looked into.
 func (s *Source) skipsDir(path, name string) bool {
-	if strings.HasPrefix(name, ".") || path == s.tracker {
+	if strings.HasPrefix(name, ".") || path == s.tracker || path == filepath.Join(s.tracker, quarantine) {
 		return true
 	}
 	out, err := s.ignore.FullMatch([]byte(name))

@@ -126,7 +126,8 @@ func (s Settings) Validate() error {
 
 // MaySetHeader implements conf.HeaderSetter.
 func (s Settings) MaySetHeader(name string) bool {
-	return s.FileHeader && name == s.FileHeaderKey || s.BasenameHeader && name == s.BasenameHeaderKey
+	return s.FileHeader && name == s.FileHeaderKey || s.BasenameHeader && name == s.BasenameHeaderKey ||
+		s.Deserializer == "AVRO" && (name == schemaHash || name == schemaLiteral)
 }
 
 // Format names how a file becomes events: LINE, AVRO or BLOB.

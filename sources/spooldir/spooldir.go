@@ -66,6 +66,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 	if !filepath.IsAbs(tracker) {
 		tracker = filepath.Join(dir, tracker)
 	}
+	tracker = filepath.Clean(tracker)
 	const files, filesHelp = "flume_source_files_total", "Files by what became of them."
 	return &Source{settings: s, log: env.Log, health: health, disk: realDisk{vfs.OS{}}, include: include, ignore: ignore,
 		dir: dir, tracker: tracker,
@@ -92,12 +93,13 @@ type file struct {
 	path    string
 	headers []event.Header // of all its events
 
-	seen  state    // when it was opened, or found to have changed
-	at    position // behind what is delivered or in the batch
-	begun bool     // an event of it is delivered or in the batch
-	again bool     // it was read to its end, or to a damaged place, before, and has not changed since
-	grew  bool     // it changed while it was read
-	final bool     // what is kept back at its end is read, too
+	seen   state    // when it was opened, or found to have changed
+	at     position // behind what is delivered or in the batch
+	begun  bool     // an event of it is delivered or in the batch
+	again  bool     // it was read to its end, or to a damaged place, before, and has not changed since
+	grew   bool     // it changed while it was read
+	final  bool     // what is kept back at its end is read, too
+	failed bool     // told that the disk refuses it
 
 	stream *stream
 	events deserializer

@@ -87,6 +87,7 @@ func TestDeathAtAnyMomentRepeatsABatchAtMost(t *testing.T) {
 		"gzip":    func(s *Settings) { s.Decompress = true },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			deaths := 0
 			for n := int64(1); ; n++ {
 				p := spool(t, change, func(s *Settings) { s.BatchSize, s.PollDelay = batch, time.Millisecond })
@@ -162,39 +163,45 @@ func set(all []string) map[string]bool {
 }
 
 func TestAnyFailureOfTheDiskLosesNothing(t *testing.T) {
-	seed := rand.Uint64()
+	for range 20 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			t.Parallel()
+			anyFailure(t, seed)
+		})
+	}
+}
+
+func anyFailure(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	for range 30 {
-		p := spool(t, func(s *Settings) { s.BatchSize, s.PollDelay = 10, time.Millisecond })
-		want := p.fill()
-		var broken atomic.Bool
-		broken.Store(true)
-		p.disk = badDisk{errfs.New(vfs.OS{}, func(c errfs.Call) error {
-			if broken.Load() && c.N > 12 && random.IntN(4) == 0 {
-				if c.Op == errfs.Write {
-					return &errfs.Short{N: c.Len / 2, Err: syscall.ENOSPC}
-				}
-				return syscall.EIO
+	p := spool(t, func(s *Settings) { s.BatchSize, s.PollDelay = 10, time.Millisecond })
+	want := p.fill()
+	var broken atomic.Bool
+	broken.Store(true)
+	p.disk = badDisk{errfs.New(vfs.OS{}, func(c errfs.Call) error {
+		if broken.Load() && c.N > 12 && random.IntN(4) == 0 {
+			if c.Op == errfs.Write {
+				return &errfs.Short{N: c.Len / 2, Err: syscall.ENOSPC}
 			}
-			return nil
-		})}
-		out := &flowtest.Recorder{}
-		stop := p.run(out)
-		// The first wait for a progress file that cannot be written is a second.
-		time.AfterFunc(100*time.Millisecond, func() { broken.Store(false) })
-		p.await("end of all files", func() bool { return p.source().finished.Value() == 4 })
-		stop()
-		if got := set(said(out)); len(got) != len(want) {
-			t.Errorf("seed %d: %d distinct lines, want %d\n%s", seed, len(got), len(want), p.log)
+			return syscall.EIO
 		}
-		if got := len(out.Bodies()); got != len(want) {
-			t.Errorf("seed %d: %d lines, want %d: nothing has to be read again without a restart", seed, got, len(want))
-		}
+		return nil
+	})}
+	out := &flowtest.Recorder{}
+	stop := p.run(out)
+	time.AfterFunc(100*time.Millisecond, func() { broken.Store(false) })
+	p.await("end of all files", func() bool { return p.source().finished.Value() == 4 })
+	stop()
+	if got := set(said(out)); len(got) != len(want) {
+		t.Errorf("%d distinct lines, want %d\n%s", len(got), len(want), p.log)
+	}
+	if got := len(out.Bodies()); got != len(want) {
+		t.Errorf("%d lines, want %d: nothing has to be read again without a restart", got, len(want))
 	}
 }
 
 // hole takes everything.
-type hole struct{ events, most atomic.Int64 }
+type hole struct{ events atomic.Int64 }
 
 func (h *hole) Send(_ context.Context, b *event.Batch) error {
 	h.events.Add(int64(len(b.Events)))

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -13,15 +12,15 @@ import (
 
 // watch has the system tell of new files. Where it cannot, polling is left.
 type watch struct {
-	suffix  string // of names that are not told of
+	wants   func(name string) bool // whether something of that name is news
 	log     *slog.Logger
 	watcher *fsnotify.Watcher // nil when there is none
 	dirs    map[string]bool
 	woken   bool
 }
 
-func newWatch(suffix string, log *slog.Logger) *watch {
-	w := &watch{suffix: suffix, log: log, dirs: map[string]bool{}}
+func newWatch(wants func(name string) bool, log *slog.Logger) *watch {
+	w := &watch{wants: wants, log: log, dirs: map[string]bool{}}
 	var err error
 	if w.watcher, err = fsnotify.NewBufferedWatcher(64); err != nil {
 		w.giveUp(err)
@@ -99,11 +98,10 @@ func (w *watch) news() bool {
 }
 
 func (w *watch) told(e fsnotify.Event) {
-	name := filepath.Base(e.Name)
 	switch {
-	case e.Has(fsnotify.Remove) && w.dirs[e.Name]:
+	case e.Has(fsnotify.Remove|fsnotify.Rename) && w.dirs[e.Name]:
 		delete(w.dirs, e.Name)
-	case e.Has(fsnotify.Create) && !strings.HasPrefix(name, ".") && (w.suffix == "" || !strings.HasSuffix(name, w.suffix)):
+	case e.Has(fsnotify.Create) && w.wants(filepath.Base(e.Name)):
 		w.woken = true
 	}
 }
