@@ -55,6 +55,7 @@ func (c *Channel) read(claim *kafka.Claim) error {
 	p := &partition{mark: func(next int64) {
 		claim.Mark(next)
 		claim.CommitSoon()
+		c.queue.done[claim.Partition] = max(c.queue.done[claim.Partition], next)
 	}}
 	err := c.gather(claim, p)
 	idle := c.queue.end(p)
@@ -71,21 +72,28 @@ func (c *Channel) read(claim *kafka.Claim) error {
 
 func (c *Channel) gather(claim *kafka.Claim, p *partition) error {
 	ctx := claim.Context()
+	done := c.queue.committed(claim.Partition)
 	var headers []event.Header
 	entries := make([]entry, 0, slab)
 	for m := range claim.Messages() {
 		entries, headers = entries[:0], make([]event.Header, 0, cap(headers))
 		for more := true; more; {
 			e := entry{offset: m.Offset}
-			var err error
-			if e.event, headers, err = c.event(m, headers); err != nil {
-				if err := c.queue.add(ctx, p, entries); err != nil {
+			var bad error
+			repeated := claim.Repeats(m.Offset, done)
+			if !repeated {
+				e.event, headers, bad = c.event(m, headers)
+			}
+			if repeated || bad != nil {
+				if c.queue.add(ctx, p, entries) != nil { // they are counted in the order of their offsets
 					return nil
 				}
 				entries = entries[:0]
-				if err := c.refuse(m, err); err != nil {
-					c.queue.settled(ctx, p) // what came before goes its way first
-					return err
+				if bad != nil {
+					if err := c.refuse(m, bad); err != nil {
+						c.queue.settled(ctx, p) // what came before goes its way first
+						return err
+					}
 				}
 				c.queue.skip(p, m.Offset)
 			} else {

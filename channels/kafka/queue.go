@@ -50,9 +50,17 @@ type queue struct {
 	closed  bool
 	change  chan struct{} // closed and replaced at a change that somebody waits for
 	waiting int
+	done    map[int32]int64 // by partition: the offset behind what was committed here, over all claims
 }
 
-func (q *queue) init() { q.change = make(chan struct{}) }
+func (q *queue) init() { q.change, q.done = make(chan struct{}), map[int32]int64{} }
+
+// committed returns the offset behind what was committed here of the partition, 0 for nothing.
+func (q *queue) committed(partition int32) int64 {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.done[partition]
+}
 
 func (q *queue) wakeLocked() {
 	if q.waiting > 0 {

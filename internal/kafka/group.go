@@ -64,8 +64,18 @@ func (c *Claim) Context() context.Context { return c.ctx }
 // then ends what it has begun, marks it and returns, within max.poll.interval.ms.
 func (c *Claim) Messages() <-chan *sarama.ConsumerMessage { return c.claim.Messages() }
 
+// Start is the offset that the group had committed for the partition when the claim began; below 0 where it had none.
+func (c *Claim) Start() int64 { return c.claim.InitialOffset() }
+
 // HighWater is the offset that the partition's next record will have.
 func (c *Claim) HighWater() int64 { return c.claim.HighWaterMarkOffset() }
+
+// Repeats tells whether the record at offset was done with before, when this process had done with all before done: the
+// group lost its session before it could commit that. Numbers that cannot be of the same log, as the topic was made anew,
+// do not count.
+func (c *Claim) Repeats(offset, done int64) bool {
+	return offset < done && c.Start() > 0 && c.HighWater() >= done
+}
 
 // Mark notes that all records before next are done with. A lower number than before changes nothing, nor does it after
 // the partition was given up.

@@ -170,7 +170,9 @@ func (b *batcher) take(ctx context.Context, sl *slab) {
 		size = min(size, limit)
 	}
 	for _, m := range sl.records {
-		if r.err = b.add(r, m); r.err != nil {
+		if r.claim.Repeats(m.Offset, r.lag.done.Load()) {
+			b.s.repeated.Add(1)
+		} else if r.err = b.add(r, m); r.err != nil {
 			// What came before is delivered; the record stays, and with it all that follows in its partition.
 			sl.err = r.err
 			r.failed <- r.err
@@ -212,7 +214,7 @@ func (b *batcher) deliver(ctx context.Context) {
 		r.inBatch = false
 		if b.gaveUp == nil {
 			r.claim.Mark(r.next)
-			r.lag.next.Store(r.next)
+			r.lag.delivered(r.next)
 			r.claim.CommitSoon()
 		}
 	}

@@ -27,6 +27,7 @@ type place struct {
 type lag struct {
 	claim atomic.Pointer[kafka.Claim]
 	next  atomic.Int64 // offset; -1 for nothing delivered yet
+	done  atomic.Int64 // highest next of this run, over all claims
 }
 
 func (l *lag) value() float64 {
@@ -59,6 +60,21 @@ func (l *lags) begin(c *kafka.Claim) *lag {
 	one.next.Store(-1)
 	one.claim.Store(c)
 	return one
+}
+
+// delivered notes that all before next is.
+func (l *lag) delivered(next int64) {
+	l.next.Store(next)
+	l.done.Store(max(l.done.Load(), next))
+}
+
+// restart forgets what earlier runs delivered: meanwhile the group may have been sent back.
+func (l *lags) restart() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, one := range l.all {
+		one.done.Store(0)
+	}
 }
 
 func (l *lag) end() { l.claim.Store(nil) }

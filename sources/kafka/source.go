@@ -25,7 +25,7 @@ type Source struct {
 	joined, left          *metric.Counter
 	getTimer, commitTimer *metric.Counter // milliseconds
 	empty                 *metric.Counter
-	bad                   *metric.Counter
+	bad, repeated         *metric.Counter
 	lag                   *lags
 	box                   *deadletter.Box
 }
@@ -48,6 +48,7 @@ func New(env registry.Env, set Settings) (sources.Source, error) {
 	s.joined = m.Counter("", "flume_source_kafka_joins_total", "Times that the group was joined.")
 	s.left = m.Counter("", "flume_source_kafka_leaves_total", "Times that the group was left.")
 	s.bad = m.Counter("", "flume_source_kafka_bad_records_total", "Records that were no Flume event and went as onError says.")
+	s.repeated = m.Counter("", "flume_source_kafka_repeated_records_total", "Records that came again after the group lost its session, and were left out as they had been delivered.")
 	s.lag = &lags{set: m}
 	filing := env // the box counts as a sink's would, which a source does not show
 	filing.Metrics = metric.NewSet(metric.Sink, env.Agent, env.Name, "kafka")
@@ -72,6 +73,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	cfg.Created, cfg.Closed = s.joined, s.left
 	cfg.Committed = func(d time.Duration) { s.commitTimer.Add(int(d.Milliseconds())) }
 
+	s.lag.restart()
 	b := newBatcher(s, out)
 	var wg sync.WaitGroup
 	var failed error

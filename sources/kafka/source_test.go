@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"math"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ import (
 	"goflume/internal/flowtest"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
+	"goflume/internal/retry"
 	"goflume/sources"
 )
 
@@ -417,6 +420,51 @@ func TestMembersShareAndHandOver(t *testing.T) {
 				t.Errorf("%d of %d records came twice with orderly hand-overs, want at most %d", doubled, at, allowed)
 			}
 		})
+	}
+}
+
+func TestALostSessionDoublesNothing(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	s, _ := build(t, c, nil)
+	out := &flowtest.Recorder{}
+	end := run(t, s, out)
+	produce(t, c, text("t", 0, numbers(0, 5)...)...)
+	out.Wait(bound(t), t, 5)
+	for ctx := bound(t); committed(t, c) != 5; {
+		if err := retry.Sleep(ctx, 10*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var joins atomic.Int64
+	c.ControlKey(11, func(kmsg.Request) (kmsg.Response, error, bool) {
+		joins.Add(1)
+		return nil, nil, false
+	})
+	before := joins.Load()
+	var broken atomic.Bool
+	broken.Store(true)
+	for _, key := range []int16{8, 12} { // offset commits and heartbeats
+		c.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
+			c.KeepControl()
+			return nil, errors.New("dropped"), broken.Load()
+		})
+	}
+	produce(t, c, text("t", 0, numbers(5, 10)...)...)
+	out.Wait(bound(t), t, 10)
+	for ctx := bound(t); joins.Load() == before; {
+		if err := retry.Sleep(ctx, 10*time.Millisecond); err != nil {
+			t.Fatal("the session was not lost")
+		}
+	}
+	broken.Store(false)
+	produce(t, c, text("t", 0, numbers(10, 15)...)...)
+	out.Wait(bound(t), t, 15)
+	end()
+	if got := out.Bodies(); !slices.Equal(got, numbers(0, 15)) {
+		t.Errorf("got %v, want each once", got)
+	}
+	if s.repeated.Value() != 5 || committed(t, c) != 15 {
+		t.Errorf("%d repeated records counted, offset %d committed; want 5 and 15", s.repeated.Value(), committed(t, c))
 	}
 }
 
