@@ -55,7 +55,7 @@ func (c *Channel) read(claim *kafka.Claim) error {
 	p := &partition{mark: func(next int64) {
 		claim.Mark(next)
 		claim.CommitSoon()
-		c.queue.done[claim.Partition] = max(c.queue.done[claim.Partition], next)
+		c.queue.markedLocked(claim.Partition, next)
 	}}
 	err := c.gather(claim, p)
 	idle := c.queue.end(p)
@@ -72,7 +72,7 @@ func (c *Channel) read(claim *kafka.Claim) error {
 
 func (c *Channel) gather(claim *kafka.Claim, p *partition) error {
 	ctx := claim.Context()
-	done := c.queue.committed(claim.Partition)
+	done := c.queue.begin(claim.Partition)
 	var headers []event.Header
 	entries := make([]entry, 0, slab)
 	for m := range claim.Messages() {

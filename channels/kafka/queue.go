@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"goflume/event"
 )
@@ -50,16 +51,36 @@ type queue struct {
 	closed  bool
 	change  chan struct{} // closed and replaced at a change that somebody waits for
 	waiting int
-	done    map[int32]int64 // by partition: the offset behind what was committed here, over all claims
+	done    map[int32]committed // by partition
 }
 
-func (q *queue) init() { q.change, q.done = make(chan struct{}), map[int32]int64{} }
+// committed is the offset behind what was committed here, over all claims of a partition, and when the last one ended.
+type committed struct {
+	next  int64
+	ended time.Time
+}
 
-// committed returns the offset behind what was committed here of the partition, 0 for nothing.
-func (q *queue) committed(partition int32) int64 {
+// lately is how long ago a claim may have ended for its offsets to mean the same log to the next one.
+const lately = time.Minute
+
+func (q *queue) init() { q.change, q.done = make(chan struct{}), map[int32]committed{} }
+
+// begin returns the offset behind what was committed here before of the partition, 0 for nothing.
+func (q *queue) begin(partition int32) int64 {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.done[partition]
+	if d := q.done[partition]; time.Since(d.ended) <= lately {
+		return d.next
+	}
+	delete(q.done, partition)
+	return 0
+}
+
+// markedLocked notes that what stands before next is committed.
+func (q *queue) markedLocked(partition int32, next int64) {
+	d := q.done[partition]
+	d.next, d.ended = max(d.next, next), time.Now()
+	q.done[partition] = d
 }
 
 func (q *queue) wakeLocked() {

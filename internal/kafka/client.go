@@ -129,6 +129,7 @@ func (c *Client) defaults() {
 	s.Consumer.Return.Errors = true
 	s.Consumer.Offsets.AutoCommit.Enable = false
 	s.Consumer.Offsets.Initial = sarama.OffsetNewest
+	s.Consumer.Group.ResetInvalidOffsets = false // see outOfRange
 	s.Consumer.Group.Session.Timeout = 45 * time.Second
 	s.Consumer.Group.Rebalance.Timeout = 5 * time.Minute
 	s.Consumer.MaxProcessingTime = time.Second

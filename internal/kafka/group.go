@@ -42,6 +42,8 @@ const (
 	leave = 10 * time.Second
 	// missing is how often topics are looked for that were named and are not there.
 	missing = 10 * time.Second
+	// recheck is the wait before a session whose last one found offsets outside of the log.
+	recheck = time.Second
 	// quiet is how often errors are logged that come again and again while Sarama retries.
 	quiet = 30 * time.Second
 )
@@ -94,8 +96,9 @@ func (c *Claim) CommitSoon() {
 // goes to another member. An error of read ends the membership, which is begun anew after a wait.
 func Consume(ctx context.Context, cfg GroupConfig, read func(*Claim) error) error {
 	wait := retry.Default()
+	var lost outOfRange
 	for {
-		m := &member{cfg: cfg, read: read}
+		m := &member{cfg: cfg, read: read, lost: &lost}
 		err := m.run(ctx)
 		if ctx.Err() != nil {
 			return nil
@@ -114,7 +117,9 @@ func Consume(ctx context.Context, cfg GroupConfig, read func(*Claim) error) erro
 type member struct {
 	cfg    GroupConfig
 	read   func(*Claim) error
+	lost   *outOfRange
 	dialer *dialer
+	client sarama.Client
 	commit chan struct{} // room for one: a wish to commit
 	joined bool          // at least once
 
@@ -144,10 +149,14 @@ func (m *member) run(ctx context.Context) error {
 	}
 	// Sarama's calls take no context. While there is nothing to hand over, a stop cuts the connections at once.
 	cut := context.AfterFunc(ctx, m.dialer.abandon)
-	group, err := sarama.NewConsumerGroup(m.cfg.Brokers, m.cfg.Group, &conn)
-	if err != nil {
+	if m.client, err = sarama.NewClient(m.cfg.Brokers, &conn); err != nil {
 		cut()
 		return fmt.Errorf("join group %q: %w", m.cfg.Group, explainConnect(err, &conn))
+	}
+	group, err := sarama.NewConsumerGroupFromClient(m.cfg.Group, m.client)
+	if err != nil {
+		cut()
+		return errors.Join(fmt.Errorf("join group %q: %w", m.cfg.Group, err), m.client.Close())
 	}
 	var side sync.WaitGroup
 	side.Go(func() { m.drain(group.Errors()) })
@@ -156,7 +165,7 @@ func (m *member) run(ctx context.Context) error {
 	err = m.sessions(ctx, group, topics, cut)
 
 	cut()
-	closed := group.Close()
+	closed := errors.Join(group.Close(), m.client.Close())
 	close(over)
 	side.Wait()
 	if m.joined {
@@ -205,6 +214,9 @@ func (m *member) sessions(ctx context.Context, group sarama.ConsumerGroup, topic
 			return fmt.Errorf("group %q: %w", m.cfg.Group, err)
 		}
 		if ctx.Err() != nil {
+			return nil
+		}
+		if m.lost.any() && retry.Sleep(ctx, recheck) != nil {
 			return nil
 		}
 		if topics, err = m.topics(ctx); err != nil {
@@ -285,6 +297,7 @@ func (m *member) watch(ctx context.Context, topics []string) bool {
 // drain logs what Sarama retries by itself, a few lines only.
 func (m *member) drain(errs <-chan error) {
 	for err := range errs {
+		m.lost.note(err)
 		m.mu.Lock()
 		if now := time.Now(); now.Sub(m.lastLog) >= quiet {
 			m.lastLog = now
@@ -308,6 +321,10 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	if !h.joined {
 		h.joined = true
 		h.cfg.Created.Add(1)
+	}
+	if err := h.reset(s); err != nil {
+		h.fail(err)
+		return err
 	}
 	h.over = make(chan struct{})
 	h.commits.Go(func() {
@@ -334,14 +351,26 @@ func (h *handler) commitNow(s sarama.ConsumerGroupSession) {
 
 // Cleanup implements Sarama's ConsumerGroupHandler: all claims have ended.
 func (h *handler) Cleanup(s sarama.ConsumerGroupSession) error {
+	if h.over == nil {
+		return nil // Setup failed
+	}
 	close(h.over)
 	h.commits.Wait()
 	h.commitNow(s)
 	return nil
 }
 
+func (h *handler) fail(err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.failed == nil {
+		h.failed = err
+	}
+}
+
 // ConsumeClaim implements Sarama's ConsumerGroupHandler.
 func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
+	h.lost.clear(claim.Topic(), claim.Partition())
 	c := &Claim{Topic: claim.Topic(), Partition: claim.Partition(), claim: claim, session: s, commit: h.commit,
 		ctx: s.Context()}
 	err := safe.Call(func() error {
@@ -352,11 +381,7 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 		return h.read(c)
 	})
 	if err != nil {
-		h.mu.Lock()
-		if h.failed == nil {
-			h.failed = err
-		}
-		h.mu.Unlock()
+		h.fail(err)
 	}
 	if s.Context().Err() == nil {
 		h.commitNow(s) // the partition alone is given up, before it goes to another member

@@ -282,7 +282,6 @@ func groupProtocol(c *Client, v string) error {
 func offsetReset(c *Client, v string) error {
 	v, err := oneOf(v, "latest", "earliest", "none")
 	c.group.NoReset = v == "none"
-	c.conf.Consumer.Group.ResetInvalidOffsets = v != "none"
 	if v == "earliest" {
 		c.conf.Consumer.Offsets.Initial = sarama.OffsetOldest
 	}

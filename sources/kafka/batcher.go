@@ -66,7 +66,7 @@ func newBatcher(s *Source, out sources.Output) *batcher {
 func (b *batcher) read(ctx context.Context, c *kafka.Claim) error {
 	r := &reader{claim: c, lag: b.s.lag.begin(c), partition: strconv.Itoa(int(c.Partition)), free: make(chan *slab, 2),
 		failed: make(chan error, 1)}
-	defer r.lag.end()
+	defer b.s.lag.end(r.lag)
 	r.free <- &slab{r: r}
 	r.free <- &slab{r: r}
 	size := min(b.s.settings.BatchSize, 1000)

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"goflume/internal/kafka"
 	"goflume/internal/metric"
@@ -28,7 +29,11 @@ type lag struct {
 	claim atomic.Pointer[kafka.Claim]
 	next  atomic.Int64 // offset; -1 for nothing delivered yet
 	done  atomic.Int64 // highest next of this run, over all claims
+	ended time.Time    // of the last claim; under lags' mu
 }
+
+// lately is how long ago a claim may have ended for its offsets to mean the same log to the next one.
+const lately = time.Minute
 
 func (l *lag) value() float64 {
 	c := l.claim.Load()
@@ -57,6 +62,9 @@ func (l *lags) begin(c *kafka.Claim) *lag {
 		l.set.Func("", "flume_source_kafka_lag_events", "Records between the last delivered one and the partition's end.", one.value,
 			"topic", c.Topic, "partition", strconv.Itoa(int(c.Partition)))
 	}
+	if time.Since(one.ended) > lately {
+		one.done.Store(0)
+	}
 	one.next.Store(-1)
 	one.claim.Store(c)
 	return one
@@ -77,4 +85,9 @@ func (l *lags) restart() {
 	}
 }
 
-func (l *lag) end() { l.claim.Store(nil) }
+func (l *lags) end(one *lag) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	one.claim.Store(nil)
+	one.ended = time.Now()
+}

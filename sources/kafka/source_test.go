@@ -468,6 +468,71 @@ func TestALostSessionDoublesNothing(t *testing.T) {
 	}
 }
 
+func TestANewLeaderThatLagsResetsNothing(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	s, _ := build(t, c, nil)
+	out := &flowtest.Recorder{}
+	produce(t, c, text("t", 0, numbers(0, 10)...)...)
+	end := run(t, s, out)
+	out.Wait(bound(t), t, 10)
+	end()
+	// For its first answers the leader says that the log is shorter than what the group has committed.
+	lies := 0
+	c.ControlKey(2, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		in := req.(*kmsg.ListOffsetsRequest)
+		if lies++; lies > 4 {
+			return nil, nil, false
+		}
+		res := in.ResponseKind().(*kmsg.ListOffsetsResponse)
+		for _, topic := range in.Topics {
+			rt := kmsg.NewListOffsetsResponseTopic()
+			rt.Topic = topic.Topic
+			for _, p := range topic.Partitions {
+				rp := kmsg.NewListOffsetsResponseTopicPartition()
+				rp.Partition, rp.Offset = p.Partition, 0
+				if p.Timestamp == sarama.OffsetNewest {
+					rp.Offset = 4
+				}
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			res.Topics = append(res.Topics, rt)
+		}
+		return res, nil, true
+	})
+	again, _ := build(t, c, nil)
+	out = &flowtest.Recorder{}
+	end = run(t, again, out)
+	produce(t, c, text("t", 0, "new")...)
+	out.Wait(bound(t), t, 1)
+	end()
+	if got := out.Bodies(); !slices.Equal(got, []string{"new"}) || lies < 3 {
+		t.Errorf("got %v after %d looks, want the new record alone", got, lies)
+	}
+}
+
+func TestAnOffsetThatIsGoneForGoodIsReset(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	s, _ := build(t, c, nil)
+	out := &flowtest.Recorder{}
+	produce(t, c, text("t", 0, numbers(0, 10)...)...)
+	end := run(t, s, out)
+	out.Wait(bound(t), t, 10)
+	end()
+	produce(t, c, text("t", 0, numbers(10, 20)...)...)
+	if err := c.DeleteRecords("t", 0, 15); err != nil {
+		t.Fatal(err)
+	}
+	again, _ := build(t, c, nil)
+	out = &flowtest.Recorder{}
+	end = run(t, again, out)
+	out.Wait(bound(t), t, 5)
+	end()
+	if got := out.Bodies(); !slices.Equal(got, numbers(15, 20)) {
+		t.Errorf("got %v, want what is left", got)
+	}
+}
+
 func TestTopicsThatComeLater(t *testing.T) {
 	for name, kv := range map[string][]string{
 		"by name":  {"kafka.topics", "t,late"},
