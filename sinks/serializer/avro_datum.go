@@ -4,12 +4,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/twmb/avro"
 
+	"goflume/conf"
 	"goflume/event"
 	container "goflume/internal/avro"
 	"goflume/internal/registry"
@@ -24,7 +27,7 @@ func init() {
 // AvroDatumSettings of the avro_datum serializer, which writes Avro files of bodies that are Avro data already.
 type AvroDatumSettings struct {
 	Avro AvroSettings `conf:",inline"`
-	// Where the schema is when an event names none: a path or a file:// URL. An event names its own by the header `flume.avro.schema.literal`, or by `flume.avro.schema.url`, which must be the same place.
+	// Where the schema is when an event names none: a path, or a file, http or https URL. An event names its own by the header `flume.avro.schema.literal`, or by `flume.avro.schema.url`, which must be the same place.
 	SchemaURL string `conf:"schemaURL"`
 }
 
@@ -44,10 +47,9 @@ var ErrSchema = errors.New("no schema for the event's body")
 type avroDatum struct{ s AvroDatumSettings }
 
 func newAvroDatum(_ registry.Env, s AvroDatumSettings) (Format, error) {
-	if s.SchemaURL != "" {
-		if _, err := localPath(s.SchemaURL); err != nil {
-			return nil, err
-		}
+	if _, local := localPath(s.SchemaURL); !local && !strings.HasPrefix(s.SchemaURL, "http://") && !strings.HasPrefix(s.SchemaURL, "https://") {
+		return nil, conf.Errorf("schemaURL", "%q is neither a path nor a file, http or https URL; copy a schema from HDFS to this machine, or send it in the header %s",
+			s.SchemaURL, schemaLiteralHeader)
 	}
 	return avroDatum{s}, nil
 }
@@ -102,36 +104,48 @@ func (s AvroDatumSettings) schema(e *event.Event) (string, error) {
 	if s.SchemaURL == "" {
 		return "", fmt.Errorf("%w: it has neither of the headers %s and %s, and no schemaURL is configured", ErrSchema, schemaURLHeader, schemaLiteralHeader)
 	}
-	path, err := localPath(s.SchemaURL)
-	if err != nil {
-		return "", err
-	}
-	f, err := os.Open(path)
+	r, err := openSchema(s.SchemaURL)
 	if err != nil {
 		return "", fmt.Errorf("read the schema: %w", err)
 	}
-	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, maxSchema+1))
+	defer r.Close()
+	text, err := io.ReadAll(io.LimitReader(r, maxSchema+1))
 	if err != nil {
 		return "", fmt.Errorf("read the schema: %w", err)
 	}
 	if len(text) > maxSchema {
-		return "", fmt.Errorf("schema %s is larger than %d bytes", path, maxSchema)
+		return "", fmt.Errorf("schema %s is larger than %d bytes", s.SchemaURL, maxSchema)
 	}
 	return string(text), nil
 }
 
-// localPath returns the path that a schema URL leads to.
-func localPath(s string) (string, error) {
-	if !strings.Contains(s, ":") {
-		return s, nil
+// schemaLimit bounds the fetching of a schema from a web server.
+const schemaLimit = 10 * time.Second
+
+// openSchema opens the file or web page.
+func openSchema(where string) (io.ReadCloser, error) {
+	if path, ok := localPath(where); ok {
+		return os.Open(path)
 	}
-	u, err := url.Parse(s)
+	client := http.Client{Timeout: schemaLimit, Transport: &http.Transport{DisableKeepAlives: true}}
+	res, err := client.Get(where)
 	if err != nil {
-		return "", fmt.Errorf("schemaURL: %w", err)
+		return nil, err
 	}
-	if u.Scheme != "file" {
-		return "", fmt.Errorf("schemaURL %s: only files of this machine are read; copy the schema here, or send it in the header %s", s, schemaLiteralHeader)
+	if res.StatusCode != http.StatusOK {
+		res.Body.Close()
+		return nil, fmt.Errorf("%s answers %s", where, res.Status)
 	}
-	return u.Path, nil
+	return res.Body, nil
+}
+
+// localPath returns the path that a schema URL leads to, if it is one of this machine.
+func localPath(s string) (path string, ok bool) {
+	if !strings.Contains(s, ":") {
+		return s, true
+	}
+	if u, err := url.Parse(s); err == nil && u.Scheme == "file" {
+		return u.Path, true
+	}
+	return "", false
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,12 +144,15 @@ func TestAvroDatumTakesTheSchemaOfTheFirstEvent(t *testing.T) {
 	literal := event.Event{Headers: []event.Header{{Key: schemaLiteralHeader, Value: schemaText}}, Body: []byte{14}}
 	bare := event.Event{Body: []byte{14}}
 	byURL := event.Event{Headers: []event.Header{{Key: schemaURLHeader, Value: "file://" + path}}, Body: []byte{14}}
+	web := httptest.NewServer(http.FileServer(http.Dir(filepath.Dir(path))))
+	defer web.Close()
 	for _, c := range []struct {
 		name string
 		url  string
 		e    event.Event
 		ok   bool
 	}{
+		{"from the web", web.URL + "/r.avsc", bare, true}, {"no page", web.URL + "/x.avsc", bare, false},
 		{"literal", "", literal, true}, {"configured", path, bare, true}, {"configured by URL", "file://" + path, byURL, true},
 		{"none", "", bare, false}, {"a URL that is not configured", "", byURL, false}, {"no file", path + "x", bare, false},
 	} {
@@ -190,10 +195,10 @@ func TestAnEventOfAnotherSchemaIsRefused(t *testing.T) {
 	}
 }
 
-func TestASchemaOfTheNetworkIsRefusedAtStart(t *testing.T) {
+func TestASchemaOfHDFSIsRefusedAtStart(t *testing.T) {
 	plan := Registry.Default("avro_datum").Plan
-	plan.Settings = AvroDatumSettings{SchemaURL: "http://schemas.example/x"}
+	plan.Settings = AvroDatumSettings{SchemaURL: "hdfs://nn/x.avsc"}
 	if _, err := plan.Build(registry.Env{}); err == nil {
-		t.Error("http is accepted")
+		t.Error("hdfs is accepted")
 	}
 }

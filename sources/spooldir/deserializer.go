@@ -40,6 +40,8 @@ func (s *Source) open(f *file) error {
 	switch s.settings.Deserializer {
 	case "AVRO":
 		f.events, err = newAvroRecords(f.stream, f.at, f.headers, s.settings.SchemaType)
+	case "DEAD_LETTER":
+		f.events, err = newLetters(f.stream, f.at.offset, f.headers)
 	case "BLOB":
 		f.events, err = newBlobs(f.stream, f.at.offset, f.headers, s.settings.MaxBlobLength, f.seen.size)
 	default:

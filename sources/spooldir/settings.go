@@ -64,7 +64,7 @@ type Settings struct {
 	// What becomes of bytes that are no text in inputCharset: FAIL sets the file aside in `quarantine` once what stands before
 	// them is delivered, REPLACE has U+FFFD in their place, IGNORE leaves them out.
 	DecodeErrorPolicy string `conf:"decodeErrorPolicy" enum:"FAIL|REPLACE|IGNORE"`
-	// How a file becomes events: LINE, one a line; AVRO, one a record of an Avro container file; BLOB, the file as it is.
+	// How a file becomes events: LINE, one a line; AVRO, one a record of an Avro container file; BLOB, the file as it is; DEAD_LETTER, one a line of a file that a sink wrote for onError, headers and all.
 	Deserializer Format `conf:"deserializer"`
 	// Longest line of LINE in characters (UTF-16 units). What is left of a longer one becomes further events; a line of exactly
 	// this length is followed by an empty event, as in Flume.
@@ -130,7 +130,7 @@ func (s Settings) MaySetHeader(name string) bool {
 		s.Deserializer == "AVRO" && (name == schemaHash || name == schemaLiteral)
 }
 
-// Format names how a file becomes events: LINE, AVRO or BLOB.
+// Format names how a file becomes events: LINE, AVRO, BLOB or DEAD_LETTER.
 type Format string
 
 var _ encoding.TextUnmarshaler = (*Format)(nil)
@@ -143,7 +143,8 @@ var formats = map[string]Format{
 	"avro": "AVRO",
 	"org.apache.flume.serialization.avroeventdeserializer":         "AVRO",
 	"org.apache.flume.serialization.avroeventdeserializer$builder": "AVRO",
-	"blob": "BLOB",
+	"blob":        "BLOB",
+	"dead_letter": "DEAD_LETTER",
 	"org.apache.flume.sink.solr.morphline.blobdeserializer":         "BLOB",
 	"org.apache.flume.sink.solr.morphline.blobdeserializer$builder": "BLOB",
 }
@@ -152,7 +153,7 @@ var formats = map[string]Format{
 func (f *Format) UnmarshalText(text []byte) error {
 	format, ok := formats[strings.ToLower(string(text))]
 	if !ok {
-		return fmt.Errorf("this agent has LINE, AVRO and BLOB; other Java classes do not run here")
+		return fmt.Errorf("this agent has LINE, AVRO, BLOB and DEAD_LETTER; other Java classes do not run here")
 	}
 	*f = format
 	return nil
