@@ -358,10 +358,12 @@ func TestMonitoring(t *testing.T) {
 	send(t, addr, "one", "two", "three", "four")
 	p.await(`four }$`)
 
-	_, body := get(t, url+"/metrics")
 	var got, flume map[string]map[string]string
-	if err := json.Unmarshal([]byte(body), &got); err != nil {
-		t.Fatalf("%s: %v", body, err)
+	for deadline := time.Now().Add(10 * time.Second); got["SINK.k1"]["EventDrainSuccessCount"] != "4" && time.Now().Before(deadline); {
+		_, body := get(t, url+"/metrics") // the last event is logged before it is committed
+		if err := json.Unmarshal([]byte(body), &got); err != nil {
+			t.Fatalf("%s: %v", body, err)
+		}
 	}
 	golden, err := os.ReadFile("../../agent/admin/testdata/flume-metrics-netcat-memory-logger.json")
 	if err != nil {
