@@ -122,3 +122,40 @@ func FuzzLines(f *testing.F) {
 		}
 	})
 }
+
+func TestANewlineOfTwoBytesStandsAtEvenPlaces(t *testing.T) {
+	text := "\x00a\x00\n" + "\x0a\x0a\x00b\x0a\x00\x00\n" + "\x00\n" + strings.Repeat("\x01\x0a", 5000) + "\x00\n" + "\x00c"
+	want := []string{"\x00a", "\x0a\x0a\x00b\x0a\x00", "", strings.Repeat("\x01\x0a", 5000)}
+	for name, src := range map[string]io.Reader{"whole": strings.NewReader(text), "single bytes": iotest.OneByteReader(strings.NewReader(text))} {
+		r := NewReaderOf(src, []byte{0, '\n'})
+		var got []string
+		for err := error(nil); err != io.EOF; {
+			_, err = r.Fill()
+			for line, ok := r.Next(); ok; line, ok = r.Next() {
+				got = append(got, string(line))
+			}
+		}
+		if !slices.Equal(got, want) || string(r.Rest()) != "\x00c" {
+			t.Errorf("%s: %.60q and %q, want %.60q and 0063", name, got, r.Rest(), want)
+		}
+	}
+}
+
+func TestUnreadAndSkip(t *testing.T) {
+	r := NewReader(strings.NewReader("abcdef\nrest"))
+	if _, err := r.Fill(); err != nil {
+		t.Fatal(err)
+	}
+	r.Next()
+	r.Unread(len("def\n"))
+	if line, ok := r.Next(); !ok || string(line) != "def" {
+		t.Errorf("after Unread: %q, want def", line)
+	}
+	if _, ok := r.Next(); ok {
+		t.Error("the unfinished line is none")
+	}
+	r.Skip(len("re"))
+	if got := string(r.Rest()); got != "st" {
+		t.Errorf("after Skip: %q, want st", got)
+	}
+}
