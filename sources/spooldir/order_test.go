@@ -44,11 +44,16 @@ func TestAYoungerFileComesNextThoughOthersWait(t *testing.T) {
 		p.put(fmt.Sprint("old", i), "old\n", time.Duration(i+2)*time.Hour)
 	}
 	put := false
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
 	out := &flowtest.Recorder{}
 	out.OnSend = func(context.Context, *event.Batch) error {
 		if !put && len(out.Bodies()) == 5 {
 			put = true
 			p.put("young", "young\n", time.Hour)
+		}
+		if put {
+			<-tick.C
 		}
 		return nil
 	}
