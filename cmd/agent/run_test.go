@@ -289,6 +289,15 @@ func TestConfigurationThatCannotBeReadDoesNotHoldUpTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.signal(syscall.SIGHUP) // its reload reads the file too
+	var pipe int
+	for err := syscall.ENXIO; err == syscall.ENXIO; <-time.After(time.Millisecond) { // until somebody reads it
+		var open error
+		if pipe, open = syscall.Open(file, syscall.O_WRONLY|syscall.O_NONBLOCK, 0); open == nil {
+			break
+		}
+		err, _ = open.(syscall.Errno)
+	}
+	defer syscall.Close(pipe)
 	p.signal(syscall.SIGTERM)
 	p.end(exitOK)
 	p.await("is left behind$")
