@@ -21,6 +21,7 @@ import (
 	"goflume/agent"
 	"goflume/conf"
 	"goflume/internal/retry"
+	"goflume/internal/sdnotify"
 )
 
 var processStart = time.Now()
@@ -48,8 +49,10 @@ type launch struct {
 // runner is a running agent with what surrounds it.
 type runner struct {
 	launch
-	agent *agent.Agent
-	std   streams
+	agent   *agent.Agent
+	std     streams
+	manager *sdnotify.Manager
+	asked   chan chan phase // the main loop answers how far it is
 
 	ctx     context.Context // of everything beside the agent; ends after it
 	workers sync.WaitGroup
@@ -63,7 +66,7 @@ func (l launch) run(std streams) int {
 	defer signal.Stop(signals)
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; the flow does not end with it
 	ctx, cancel := context.WithCancel(context.Background())
-	r := &runner{launch: l, std: std, ctx: ctx}
+	r := &runner{launch: l, std: std, manager: serviceManager(), asked: make(chan chan phase), ctx: ctx}
 	defer r.leave()
 	defer cancel()
 
@@ -88,6 +91,9 @@ func (l launch) run(std streams) int {
 	r.log.Info(fmt.Sprintf("agent %s, configuration %s, agent %s%s", version, r.label(), conf.plan.Agent, only))
 	r.serveMetrics()
 	r.serveAdmin()
+	if r.manager != nil {
+		r.workers.Go(func() { r.heart(ctx) })
+	}
 	changed := make(chan struct{}, 1) // a change while a reload runs is one more reload
 	if code, ok := r.start(conf.plan, signals, changed); !ok {
 		return code
@@ -170,6 +176,8 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<
 				r.stop(signals)
 			}
 			return code, code == exitOK
+		case answer := <-r.asked:
+			answer <- starting
 		case s := <-signals:
 			switch s {
 			case syscall.SIGTERM, syscall.SIGINT:
@@ -219,7 +227,7 @@ func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
 	}
 	r.log.Info(fmt.Sprintf("ready in %d ms%s", time.Since(processStart).Milliseconds(), stop))
 	r.hint(plan)
-	notify("READY=1\nSTATUS=" + plan.Size())
+	r.manager.Ready(plan.Size())
 	r.workers.Go(debug.FreeOSMemory) // what only the start needed
 	return exitOK
 }
@@ -305,6 +313,8 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 				again = false
 				reload()
 			}
+		case answer := <-r.asked:
+			answer <- serving
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
@@ -321,12 +331,14 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 
 // reload reads the configuration again and goes on with it, if it is in order.
 func (r *runner) reload(ctx context.Context) {
-	notifyReloading()
-	defer notify("READY=1")
+	r.manager.Reloading()
+	told := "configuration is in force"
+	defer func() { r.manager.Ready(told) }()
 	conf := r.load(ctx)
 	conf.write(r.std.err, r.colour)
 	refuse := func(why string) {
 		r.agent.Refused(errors.New(why))
+		told = "reload refused: " + why
 		r.log.Error(refusal(r.label(), why, r.agent.Status()))
 	}
 	if conf.plan == nil {
@@ -367,7 +379,7 @@ func (r *runner) leave() {
 
 // stop drains and ends the agent; a further signal cuts it short.
 func (r *runner) stop(signals <-chan os.Signal) int {
-	notify("STOPPING=1\nSTATUS=draining")
+	r.manager.Stopping("draining")
 	r.log.Info(fmt.Sprintf("stopping: sources end, memory channels are drained for up to %v; a second signal stops at once", r.drainTimeout))
 	hard, cut := context.WithCancel(context.Background())
 	defer cut()
@@ -380,6 +392,8 @@ func (r *runner) stop(signals <-chan os.Signal) int {
 			r.log.Error("Not everything has stopped; what every goroutine does follows")
 			dump(r.std)
 			return exitTempFail
+		case answer := <-r.asked:
+			answer <- stopping
 		case s := <-signals:
 			switch s {
 			case syscall.SIGQUIT:
