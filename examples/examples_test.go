@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"sort"
 	"strings"
 	"syscall"
@@ -33,9 +34,9 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// run runs an example in a folder of its own until done says so, then stops it, and returns the lines of the files below
-// out/dir.
-func run(t *testing.T, name, agent, send, dir string, lines int) []string {
+// run runs an example in a folder of its own until so many lines are in the files below out/dir, then stops it, and returns
+// them. What prepare puts into the folder is there from the start; send goes to the source that listens.
+func run(t *testing.T, name, agent, send, dir string, lines int, prepare ...func(work string) error) []string {
 	t.Helper()
 	conf, err := filepath.Abs(name)
 	if err != nil {
@@ -52,6 +53,11 @@ func run(t *testing.T, name, agent, send, dir string, lines int) []string {
 	port := l.Addr().(*net.TCPAddr).Port
 	l.Close()
 	work := t.TempDir()
+	for _, f := range prepare {
+		if err := f(work); err != nil {
+			t.Fatal(err)
+		}
+	}
 	cmd := exec.Command(binary, "run", "--conf-file", conf, "--name", agent, "--admin", "off")
 	cmd.Dir = work
 	cmd.Env = append(os.Environ(), fmt.Sprintf("PORT=%d", port), "TWEETS="+tweets, "XDG_STATE_HOME="+work+"/state", "ELASTICSEARCH=127.0.0.1:1")
@@ -150,13 +156,6 @@ func want(t *testing.T, got []string, want ...string) {
 }
 
 func TestFlume(t *testing.T) {
-	conf, err := os.ReadFile("flume.conf")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Contains(conf, []byte("port = ${env:PORT:-44444}")) {
-		t.Fatal("the port of flume.conf cannot be changed for a test")
-	}
 	got := run(t, "flume.conf", "ExampleAgent", "hello flume\nsecond\n", "", 2)
 	day := time.Now().Format("2006-01-02")
 	want(t, got, day+": hello flume", day+": second")
@@ -215,24 +214,94 @@ func TestLoadBalance(t *testing.T) {
 	}
 }
 
-func TestEveryExampleSaysWhatItIs(t *testing.T) {
-	names, err := filepath.Glob("*.conf")
-	if err != nil || len(names) < 6 {
-		t.Fatalf("%v, %v", names, err)
+func TestTaildirIntoHDFS(t *testing.T) {
+	day := time.Now().Format("2006-01-02")
+	got := run(t, "taildir-hdfs.conf", "a1", "", "logs", 2, func(work string) error {
+		if err := os.Mkdir(filepath.Join(work, "logs"), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(filepath.Join(work, "logs", "app.log"), []byte("hello\nagain\n"), 0o644)
+	})
+	want(t, got, day+": again", day+": hello")
+}
+
+// The lines are compressed: that they are all there is seen by Hadoop's own reader, in the tests with real servers.
+func TestSpooldirIntoSequenceFiles(t *testing.T) {
+	var in string
+	got := run(t, "spooldir-hdfs.conf", "a1", "", "spool", 1, func(work string) error {
+		in = filepath.Join(work, "spool", "numbers")
+		if err := os.Mkdir(filepath.Dir(in), 0o755); err != nil {
+			return err
+		}
+		return os.WriteFile(in, []byte("1\n2\n3\n"), 0o644)
+	})
+	if len(got) == 0 || !strings.HasPrefix(got[0], "numbers: SEQ\x06!org.apache.hadoop.io.LongWritable\x19org.apache.hadoop.io.Text") {
+		t.Errorf("got %q, want a sequence file in the folder of the file's name", got)
 	}
-	for _, name := range names {
-		text, err := os.ReadFile(name)
+	if _, err := os.Stat(in + ".COMPLETED"); err != nil {
+		t.Errorf("the file that was read: %v", err)
+	}
+}
+
+func TestEveryExampleSaysWhatItIs(t *testing.T) {
+	for _, name := range Names() {
+		text, _ := Text(name)
+		lines := strings.SplitN(text, "\n", 5)
+		for i, line := range lines[:4] {
+			if strings.HasPrefix(line, "# ") != (i < 3) || len(line) > 132 {
+				t.Errorf("%s: three lines say what it is and how to run it, then one is empty, got %q", name, line)
+			}
+		}
+		if !strings.Contains(strings.Join(lines[:3], " "), "agent --conf-file") || !strings.Contains(text, Folder+name+".conf") {
+			t.Errorf("%s does not say how it is run", name)
+		}
+	}
+}
+
+// agents are the names of the agents of an example, in order.
+func agents(text string) []string {
+	var names []string
+	for _, m := range regexp.MustCompile(`(?m)^(\w+)\.channels = `).FindAllStringSubmatch(text, -1) {
+		names = append(names, m[1])
+	}
+	return names
+}
+
+func TestEveryExampleIsValidWithoutAWarning(t *testing.T) {
+	for _, name := range Names() {
+		text, _ := Text(name)
+		for _, agent := range agents(text) {
+			out, err := exec.Command(binary, "validate", "--deny-warnings", "--name", agent, name+".conf").CombinedOutput()
+			if err != nil || !bytes.Contains(out, []byte("no warnings")) {
+				t.Errorf("validate %s: %v\n%s", name, err, out)
+			}
+		}
+	}
+}
+
+// A test of this folder, or one with real servers, runs each agent of each example.
+func TestEveryExampleIsRunByATest(t *testing.T) {
+	var tests strings.Builder
+	for _, pattern := range []string{"*_test.go", "../test/*_test.go", "../test/tutorial/*_test.go"} {
+		files, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
 		}
-		lines := strings.SplitN(string(text), "\n", 4)
-		for _, line := range lines[:3] {
-			if !strings.HasPrefix(line, "#") {
-				t.Errorf("%s: the first three lines say what it is and how to run it, got %q", name, line)
+		for _, file := range files {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
 			}
+			tests.Write(text)
 		}
-		if out, err := exec.Command(binary, "validate", name).CombinedOutput(); err != nil {
-			t.Errorf("validate %s: %v\n%s", name, err, out)
+	}
+	for _, name := range Names() {
+		text, _ := Text(name)
+		for _, agent := range agents(text) {
+			call := regexp.MustCompile(`(?:run|startExample)\(t, "` + name + `\.conf", "` + agent + `"`)
+			if !call.MatchString(tests.String()) {
+				t.Errorf("no test runs agent %s of %s.conf", agent, name)
+			}
 		}
 	}
 }

@@ -118,26 +118,11 @@ func linesBelow(t *testing.T, dir string, n int) []string {
 	return all
 }
 
-// exampleConf is a file of examples/ with its address and directory replaced as a user would.
-func exampleConf(t *testing.T, name string, replace ...string) string {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("..", "examples", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i := 0; i < len(replace); i += 2 {
-		if !bytes.Contains(b, []byte(replace[i])) {
-			t.Fatalf("%s does not contain %q", name, replace[i])
-		}
-	}
-	return strings.NewReplacer(replace...).Replace(string(b))
-}
-
 // The course: text into netcat, over Kafka into files, by the two configurations of examples/.
 func TestRealKafkaExamples(t *testing.T) {
 	k := service.Shared(t, service.Kafka{})
-	in := service.Start(t, service.Agent{Agent: "a1", Conf: exampleConf(t, "netcat-kafka.conf", "127.0.0.1:9092", k.Bootstrap(), "44444", "${port:netcat}")})
-	out := service.Start(t, service.Agent{Agent: "a1", Conf: exampleConf(t, "kafka-files.conf", "127.0.0.1:9092", k.Bootstrap(), "${sys:user.dir}/out", "${dir}/out")})
+	in := startExample(t, "netcat-kafka.conf", "a1", places{kafka: k})
+	out := startExample(t, "kafka-files.conf", "a1", places{kafka: k})
 	var want []string
 	for i := range 500 {
 		want = append(want, fmt.Sprintf("line %03d", i))
@@ -151,9 +136,8 @@ func TestRealKafkaExamples(t *testing.T) {
 // Two agents with a Kafka channel between them: one has only sources, the other only sinks.
 func TestRealKafkaChannelExample(t *testing.T) {
 	k := service.Shared(t, service.Kafka{})
-	conf := exampleConf(t, "kafka-channel.conf", "127.0.0.1:9092", k.Bootstrap(), "44444", "${port:netcat}", "${sys:user.dir}/out", "${dir}/out")
-	front := service.Start(t, service.Agent{Agent: "front", Conf: conf})
-	back := service.Start(t, service.Agent{Agent: "back", Conf: conf})
+	front := startExample(t, "kafka-channel.conf", "front", places{kafka: k})
+	back := startExample(t, "kafka-channel.conf", "back", places{kafka: k})
 	sendLines(t, front.Addr("netcat"), "one\ntwo\nthree\n")
 	if got := linesBelow(t, filepath.Join(back.Dir, "out"), 3); !slices.Equal(got, []string{"one", "three", "two"}) {
 		t.Errorf("files hold %v", got)

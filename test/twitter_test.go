@@ -3,24 +3,12 @@ package test
 import (
 	"context"
 	"fmt"
-	"net/url"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
 	"goflume/test/service"
 )
-
-// example returns the text of a configuration of the folder examples.
-func example(t *testing.T, name string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join("../examples", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // The posts of the replay go over Kafka into OpenSearch by the two examples as they stand.
 func TestRealTwitterOverKafkaIntoOpenSearch(t *testing.T) {
@@ -30,13 +18,9 @@ func TestRealTwitterOverKafkaIntoOpenSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at, err := url.Parse(search.URL)
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := []string{"TWEETS=" + tweets, "KAFKA=" + kafka.Bootstrap(), "ELASTICSEARCH=" + at.Host}
-	service.Start(t, service.Agent{Conf: example(t, "twitter-kafka.conf"), Agent: "producer", Env: env})
-	service.Start(t, service.Agent{Conf: example(t, "kafka-elasticsearch.conf"), Agent: "consumer", Env: env})
+	at := places{kafka: kafka, search: search, more: []string{"TWEETS=" + tweets}}
+	startExample(t, "twitter-kafka.conf", "producer", at)
+	startExample(t, "kafka-elasticsearch.conf", "consumer", at)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()

@@ -9,12 +9,13 @@ import (
 	"strings"
 
 	"goflume/conf"
+	"goflume/examples"
 	"goflume/internal/docgen"
 )
 
 var createVerb = verb{name: "create", usage: "SOURCE/CHANNEL/SINK | --example NAME", does: "write a configuration that runs", options: true, run: create,
 	more: "  agent create netcat/memory/logger -o flume.conf\n  agent create --full exec/file/hdfs     with every property and what it means\n" +
-		"  agent create --example list            the examples; --example NAME writes one\n"}
+		"  agent create --example taildir-hdfs -o flume.conf\n\nExamples (agent list examples says more): " + wrap(strings.Join(examples.Names(), ", "), 90, "  ") + "\n"}
 
 // samples are values for properties that have no default and are needed, by key.
 var samples = map[string]string{

@@ -4,6 +4,9 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,12 +22,7 @@ func createExample(o *options, std streams) int {
 		return exitUsage
 	}
 	if o.example == "list" {
-		w := tabwriter.NewWriter(std.out, 0, 0, 2, ' ', 0)
-		for _, name := range examples.Names() {
-			text, _ := examples.Text(name)
-			fmt.Fprintf(w, "%s\t%s\n", name, firstSentence(text))
-		}
-		w.Flush()
+		listExamples(std.out)
 		return exitOK
 	}
 	name := strings.TrimSuffix(o.example, ".conf")
@@ -52,7 +50,34 @@ func createExample(o *options, std streams) int {
 		text = withAgent(text, agents[0], o.name)
 		agents[0] = o.name
 	}
-	return o.deliver(std, text, "example "+name+", agent "+strings.Join(agents, ", "))
+	what := "example " + name + ", agent " + strings.Join(agents, ", ")
+	if o.output == "" || o.output == "-" {
+		return o.deliver(std, text, what)
+	}
+	text = strings.ReplaceAll(text, examples.Folder+name+".conf", o.output)
+	for _, file := range examples.Needs(name) {
+		beside := filepath.Join(filepath.Dir(o.output), file)
+		text = strings.ReplaceAll(text, examples.Folder+file, beside)
+		if have, err := os.ReadFile(beside); err == nil && bytes.Equal(have, examples.File(file)) {
+			continue
+		}
+		if err := writeNew(beside, string(examples.File(file))); err != nil {
+			fmt.Fprintf(std.err, "agent create: %v\n", err)
+			return exitCantCreate
+		}
+		what += ", with " + beside
+	}
+	return o.deliver(std, text, what)
+}
+
+// listExamples prints the examples' names with what each is for.
+func listExamples(w io.Writer) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, name := range examples.Names() {
+		text, _ := examples.Text(name)
+		fmt.Fprintf(table, "%s\t%s\n", name, firstSentence(text))
+	}
+	table.Flush()
 }
 
 // withAgent gives the agent of an example another name.

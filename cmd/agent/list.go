@@ -28,9 +28,13 @@ func families() []docgen.Family {
 }
 
 var listVerb = verb{name: "list", usage: "[FAMILY [TYPE]]", does: "component types, or the properties of one", options: true, run: list,
-	more: "  agent list                 every type\n  agent list sinks           one family\n  agent list source netcat   a type's properties: default, values, meaning\n"}
+	more: "  agent list                 every type\n  agent list sinks           one family\n  agent list source netcat   a type's properties: default, values, meaning\n  agent list examples        configurations that run as they stand\n"}
 
 func list(o *options, std streams) int {
+	if len(o.args) == 1 && o.args[0] == "examples" {
+		listExamples(std.out)
+		return exitOK
+	}
 	all := families()
 	var shown []docgen.Family
 	for _, f := range all {
