@@ -27,18 +27,19 @@ type request struct {
 	batches  []*batch
 	size     int // bytes of the batches before compression
 	deadline time.Time
-	wire     sarama.ProduceRequest
+	wire     sarama.ProduceRequest // the envelope
 }
 
 // send is the goroutine of a connection: it connects and writes requests. Writing may block, by a full socket, a broker that
 // throttles or a new authentication; then the loop gives the connection up by its deadline. It ends when work is closed.
 func (l *loop) send(ctx context.Context, c *conn) {
 	p := l.p
+	enc := &encoder{codec: p.cfg.Codec, level: p.cfg.Level, buffers: p.buffers}
 	ln, err := openLink(ctx, c.addr, p.cfg.Conn)
 	l.inbox(func() { l.connected(c, err) })
 	for r := range c.work {
 		if err == nil {
-			err = ln.broker.AsyncProduce(&r.wire, func(res *sarama.ProduceResponse, err error) {
+			err = ln.post(r, enc, func(res *sarama.ProduceResponse, err error) {
 				l.inbox(func() { l.answered(r, res, cause(ctx, err)) })
 			})
 			if err == nil {
@@ -61,15 +62,13 @@ func (l *loop) send(ctx context.Context, c *conn) {
 // inbox hands f to the loop, which runs until the last connection is gone.
 func (l *loop) inbox(f func()) { l.p.inbox <- f }
 
-// produceVersion returns the newest produce request that Sarama sends under conf's version; the broker's own limit is applied by it.
+// produceVersion returns the newest produce request that conf's version has; the broker's own limit is applied by Sarama.
 func produceVersion(v sarama.KafkaVersion) int16 {
-	for _, c := range []struct {
-		from    sarama.KafkaVersion
-		version int16
-	}{{sarama.V3_7_0_0, 10}, {sarama.V2_8_0_0, 9}, {sarama.V2_4_0_0, 8}, {sarama.V2_1_0_0, 7}} {
-		if v.IsAtLeast(c.from) {
-			return c.version
-		}
+	switch {
+	case v.IsAtLeast(sarama.V2_4_0_0):
+		return newestProduce
+	case v.IsAtLeast(sarama.V2_1_0_0):
+		return 7
 	}
-	return 3
+	return oldestProduce
 }

@@ -1,9 +1,9 @@
 // Package kafka is what the Kafka source, sink and channel share: Java's client property names as settings of IBM/sarama, a producer
 // of record batches and a group consumer.
 //
-// The producer stands on Sarama's connection and record-batch layer and not on its AsyncProducer: a transaction becomes one
-// record batch a partition, five requests are in flight on a connection, and the sequence numbers that make a retry idempotent
-// are given here. One goroutine, the loop, owns all of its state; whatever else happens (an answer, a look-up, a new transaction)
+// The producer stands on Sarama's connections and not on its AsyncProducer: a transaction becomes one record batch a partition,
+// five requests are in flight on a connection, and the sequence numbers that make a retry idempotent are given here. Batches are
+// encoded here too, each record once, and travel in a request of Sarama's (see envelope.go). One goroutine, the loop, owns all of its state; whatever else happens (an answer, a look-up, a new transaction)
 // is a function run by the loop. Nothing waits without a deadline: every connection can be given up from outside.
 //
 // What the code must keep, as the broker judges it (Kafka's KIP-98):

@@ -129,7 +129,12 @@ func (r *results) wait(t *testing.T) map[int]error {
 // log reads all of a topic, by partition.
 func readLog(t *testing.T, addrs []string, topic string) map[int32][]*sarama.ConsumerMessage {
 	t.Helper()
-	conf := sarama.NewConfig()
+	return readLogWith(t, sarama.NewConfig(), addrs, topic)
+}
+
+// readLogWith is readLog with conf's security.
+func readLogWith(t *testing.T, conf *sarama.Config, addrs []string, topic string) map[int32][]*sarama.ConsumerMessage {
+	t.Helper()
 	conf.ClientID = "reader"
 	conf.Version = sarama.V2_8_0_0
 	conf.Consumer.MaxWaitTime = 10 * time.Millisecond

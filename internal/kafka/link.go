@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,9 +25,11 @@ type dialer struct {
 	ctx    context.Context // ends with abandon; kept here because Sarama's Dial has none
 	cancel context.CancelFunc
 	net    net.Dialer
+	tls    *tls.Config // nil: plain, or Sarama's own affair
 
 	mu    sync.Mutex
 	conns map[*dialed]struct{}
+	next  *letter // for the next produce request
 }
 
 func newDialer(timeout time.Duration) *dialer {
@@ -41,15 +44,40 @@ func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	dc := &dialed{c, d}
+	dc := &dialed{Conn: c, socket: c, from: d}
+	if err := d.add(dc); err != nil {
+		return nil, err
+	}
+	if d.tls == nil {
+		return dc, nil
+	}
+	conf := d.tls.Clone()
+	if conf.ServerName == "" {
+		if conf.ServerName, _, err = net.SplitHostPort(addr); err != nil {
+			dc.Close()
+			return nil, err
+		}
+	}
+	t := tls.Client(c, conf)
+	ctx, cancel := context.WithTimeout(d.ctx, d.net.Timeout)
+	defer cancel()
+	if err := t.HandshakeContext(ctx); err != nil {
+		dc.Close()
+		return nil, err
+	}
+	dc.Conn = t
+	return dc, nil
+}
+
+func (d *dialer) add(c *dialed) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ctx.Err() != nil {
-		c.Close()
-		return nil, d.ctx.Err()
+		c.socket.Close()
+		return d.ctx.Err()
 	}
-	d.conns[dc] = struct{}{}
-	return dc, nil
+	d.conns[c] = struct{}{}
+	return nil
 }
 
 // abandon closes all connections and lets no new ones be made.
@@ -58,14 +86,31 @@ func (d *dialer) abandon() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for c := range d.conns {
-		c.Conn.Close()
+		c.socket.Close()
 	}
+}
+
+// send keeps m for the next produce request.
+func (d *dialer) send(m *letter) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.next = m
+}
+
+// waiting returns what send kept, once.
+func (d *dialer) waiting() *letter {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.next
+	d.next = nil
+	return m
 }
 
 // dialed leaves its dialer when it is closed.
 type dialed struct {
 	net.Conn
-	from *dialer
+	socket net.Conn // below TLS
+	from   *dialer
 }
 
 func (c *dialed) Close() error {
@@ -88,6 +133,9 @@ func openLink(ctx context.Context, addr string, conf *sarama.Config) (*link, err
 	c := *conf
 	d := newDialer(conf.Net.DialTimeout)
 	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
+	if c.Net.TLS.Enable { // above the envelope
+		d.tls, c.Net.TLS.Enable, c.Net.TLS.Config = c.Net.TLS.Config, false, nil
+	}
 	l := &link{broker: sarama.NewBroker(addr), dialer: d, stop: context.AfterFunc(ctx, d.abandon)}
 	err := l.broker.Open(&c)
 	if err == nil {

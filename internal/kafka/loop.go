@@ -137,7 +137,7 @@ func (l *loop) accept(t *Transaction) {
 	}
 }
 
-func (l *loop) enqueue(q *partition, t *Transaction, records []*sarama.Record, now time.Time) {
+func (l *loop) enqueue(q *partition, t *Transaction, records []*record, now time.Time) {
 	q.add(t, records, now)
 	if !q.active {
 		q.active = true
@@ -147,7 +147,7 @@ func (l *loop) enqueue(q *partition, t *Transaction, records []*sarama.Record, n
 
 // spread queues records without a key: a stretch for one partition, the next for another. A stretch ends at its size, or
 // when the batch that it filled was sent: going on elsewhere costs nothing then.
-func (l *loop) spread(topic *topicInfo, t *Transaction, records []*sarama.Record, now time.Time) {
+func (l *loop) spread(topic *topicInfo, t *Transaction, records []*record, now time.Time) {
 	s := l.sticky[topic.name]
 	if s == nil {
 		s = &stick{partition: -1}
@@ -165,7 +165,7 @@ func (l *loop) spread(topic *topicInfo, t *Transaction, records []*sarama.Record
 		}
 		n := 0
 		for n < len(records) && s.bytes < l.p.cfg.Sticky {
-			s.bytes += recordSize(records[n])
+			s.bytes += records[n].size()
 			n++
 		}
 		l.enqueue(l.partition(topic.name, s.partition), t, records[:n], now)
@@ -278,7 +278,6 @@ func (l *loop) ship(r *request, now time.Time) {
 		if !b.sealed {
 			b.seal(l)
 		}
-		r.wire.AddBatch(q.topic, q.id, &b.wire)
 		q.next++
 		q.inFlight++
 		q.via = r.c
@@ -490,6 +489,18 @@ func (l *loop) finish(err error) {
 	if unsure {
 		l.drain = true
 	}
+}
+
+// spare keeps the memory of a batch that is not in flight for others.
+func (l *loop) spare(b *batch) {
+	if b.wire == nil {
+		return
+	}
+	select {
+	case l.p.buffers <- b.wire:
+	default:
+	}
+	b.wire = nil
 }
 
 // end calls a transaction's done.

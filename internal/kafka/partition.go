@@ -4,20 +4,23 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/IBM/sarama"
 )
 
 // batch is one record batch: records of one partition that are acknowledged together. From its first send on it is not changed
 // any more, except for its numbers when an epoch begins.
 type batch struct {
 	q       *partition
-	records []*sarama.Record
+	records []*record
 	parts   []part
 	size    int // bytes at most, before compression
 	queued  time.Time
-	sealed  bool
-	wire    sarama.RecordBatch
+
+	sealed      bool
+	first, last int64 // times, milliseconds since 1970
+	producer    int64 // -1 for none, and so are the next two
+	epoch       int16
+	sequence    int32
+	wire        []byte // once it was sent; its connection's while it is in flight
 }
 
 // part is how many of a batch's records, in order, are a transaction's.
@@ -48,19 +51,19 @@ type partition struct {
 }
 
 // add queues records of t, in batches of at most the partition's limit. The last batch takes them if it was never sent.
-func (q *partition) add(t *Transaction, records []*sarama.Record, now time.Time) {
+func (q *partition) add(t *Transaction, records []*record, now time.Time) {
 	for len(records) > 0 {
 		var b *batch
 		if n := len(q.queue); n > 0 && !q.queue[n-1].sealed {
 			b = q.queue[n-1]
 		}
-		if b == nil || b.size+recordSize(records[0]) > q.limit {
+		if b == nil || b.size+records[0].size() > q.limit {
 			b = &batch{q: q, queued: now}
 			q.queue = append(q.queue, b)
 		}
 		n := 0
 		for n < len(records) {
-			size := recordSize(records[n])
+			size := records[n].size()
 			if b.size+size > q.limit && b.size > 0 {
 				break
 			}
@@ -81,35 +84,21 @@ func (b *batch) full() bool {
 	return b.sealed || b.size >= b.q.limit-b.q.limit/8 || b != b.q.queue[len(b.q.queue)-1]
 }
 
-// seal gives b its numbers and makes it what the broker gets.
+// seal gives b its times and numbers.
 func (b *batch) seal(l *loop) {
-	first, last := time.Duration(math.MaxInt64), time.Duration(math.MinInt64)
+	b.first, b.last = math.MaxInt64, math.MinInt64
 	for _, r := range b.records {
-		first, last = min(first, r.TimestampDelta), max(last, r.TimestampDelta)
+		b.first, b.last = min(b.first, r.millis), max(b.last, r.millis)
 	}
-	for i, r := range b.records {
-		r.OffsetDelta = int64(i)
-		r.TimestampDelta -= first
-	}
-	cfg := &l.p.cfg
-	b.wire = sarama.RecordBatch{
-		Version: 2, Codec: cfg.Codec, CompressionLevel: cfg.Level,
-		FirstTimestamp: time.UnixMilli(first.Milliseconds()), MaxTimestamp: time.UnixMilli(last.Milliseconds()),
-		LastOffsetDelta: int32(len(b.records) - 1), Records: b.records,
-		ProducerID: -1, ProducerEpoch: -1, FirstSequence: -1,
-	}
+	b.producer, b.epoch, b.sequence = -1, -1, -1
 	b.sealed = true
 	b.number(l)
 }
 
 // unseal makes b what it was before its first send, for a batch that the broker certainly did not append.
-func (b *batch) unseal() {
-	first := time.Duration(b.wire.FirstTimestamp.UnixMilli()) * time.Millisecond
-	for _, r := range b.records {
-		r.TimestampDelta += first
-	}
-	b.wire = sarama.RecordBatch{} // with its cached bytes
+func (b *batch) unseal(l *loop) {
 	b.sealed = false
+	l.spare(b)
 }
 
 // number gives a sealed b the partition's next sequence numbers.
@@ -117,21 +106,21 @@ func (b *batch) number(l *loop) {
 	if !l.p.cfg.Idempotent {
 		return
 	}
-	b.wire.ProducerID, b.wire.ProducerEpoch, b.wire.FirstSequence = l.id, l.epoch, b.q.sequence
+	b.producer, b.epoch, b.sequence = l.id, l.epoch, b.q.sequence
 	b.q.sequence = int32((int64(b.q.sequence) + int64(len(b.records))) & math.MaxInt32)
 }
 
 // unsealFrom takes the numbers back from the sealed batches from index at on, which the broker certainly did not append and of
 // which none is in flight. They are sealed again when their turn comes.
-func (q *partition) unsealFrom(at int) {
+func (q *partition) unsealFrom(l *loop, at int) {
 	for i, b := range q.queue[at:] {
 		if !b.sealed {
 			break
 		}
-		if i == 0 && b.wire.FirstSequence >= 0 {
-			q.sequence = b.wire.FirstSequence
+		if i == 0 && b.sequence >= 0 {
+			q.sequence = b.sequence
 		}
-		b.unseal()
+		b.unseal(l)
 	}
 	q.next = min(q.next, at)
 }
@@ -179,7 +168,7 @@ func (b *batch) drop(i int) *Transaction {
 func (b *batch) measure() {
 	b.size = 0
 	for _, r := range b.records {
-		b.size += recordSize(r)
+		b.size += r.size()
 	}
 }
 

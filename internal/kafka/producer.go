@@ -83,15 +83,16 @@ var (
 // Producer sends transactions. Open starts it and Close ends it, once each; the other methods may be called from many goroutines
 // between.
 type Producer struct {
-	cfg    ProducerConfig
-	inbox  chan func() // run by the loop
-	ended  chan struct{}
-	free   chan *Transaction
-	topics atomic.Pointer[map[string]*Topic]
-	broken atomic.Pointer[failure] // set while no transaction is taken
-	wg     sync.WaitGroup
-	ctx    context.Context // of look-ups and connections; ends in Close
-	cancel context.CancelCauseFunc
+	cfg     ProducerConfig
+	inbox   chan func() // run by the loop
+	ended   chan struct{}
+	free    chan *Transaction
+	buffers chan []byte // of batches, for the next ones
+	topics  atomic.Pointer[map[string]*Topic]
+	broken  atomic.Pointer[failure] // set while no transaction is taken
+	wg      sync.WaitGroup
+	ctx     context.Context // of look-ups and connections; ends in Close
+	cancel  context.CancelCauseFunc
 
 	mu       sync.Mutex
 	buffered int64         // bytes of open transactions
@@ -106,11 +107,12 @@ type failure struct{ err error }
 // NewProducer returns a producer that is not open.
 func NewProducer(cfg ProducerConfig) *Producer {
 	p := &Producer{
-		cfg:   cfg,
-		inbox: make(chan func(), 128), // a burst of transactions, so that the loop sees and merges them together
-		ended: make(chan struct{}),
-		free:  make(chan *Transaction, 64), // as many as a sink has open
-		room:  make(chan struct{}),
+		cfg:     cfg,
+		inbox:   make(chan func(), 128), // a burst of transactions, so that the loop sees and merges them together
+		ended:   make(chan struct{}),
+		free:    make(chan *Transaction, 64), // as many as a sink has open
+		room:    make(chan struct{}),
+		buffers: make(chan []byte, spareBuffers),
 	}
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	p.topics.Store(&map[string]*Topic{})

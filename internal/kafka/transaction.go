@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/IBM/sarama"
-
 	"goflume/event"
 )
 
@@ -35,12 +33,11 @@ type Transaction struct {
 	Events []event.Event
 
 	ignoreKeys bool
-	max        int             // bytes of a record
-	records    []sarama.Record // one slab; its capacity is set before the first record
-	source     []int32         // by record: index in Events
-	headers    []sarama.RecordHeader
-	heads      []*sarama.RecordHeader // of headers
-	next       int                    // index in heads of the next record's first
+	max        int      // bytes of a record
+	records    []record // one slab; its capacity is set before the first record
+	source     []int32  // by record: index in Events
+	headers    []header
+	next       int // index in headers of the next record's first
 	arena      []byte
 	topics     []topicShares
 	bytes      int64 // of all records
@@ -61,26 +58,13 @@ type topicShares struct {
 // share is what a transaction holds for one partition, in order; -1 is the producer's choice.
 type share struct {
 	partition int32
-	records   []*sarama.Record
-}
-
-// recordOverhead is what a record takes at most beside key, value and headers.
-const recordOverhead = 36
-
-// recordSize returns the bytes that r takes at most in an uncompressed batch.
-func recordSize(r *sarama.Record) int {
-	n := recordOverhead + len(r.Key) + len(r.Value)
-	for _, h := range r.Headers {
-		n += 10 + len(h.Key) + len(h.Value)
-	}
-	return n
+	records   []*record
 }
 
 // reset empties t, keeps its memory and readies it for n records.
 func (t *Transaction) reset(n int) {
 	clear(t.records)
 	clear(t.headers)
-	clear(t.heads)
 	for i := range t.topics {
 		ts := &t.topics[i]
 		for j := range ts.shares {
@@ -91,9 +75,9 @@ func (t *Transaction) reset(n int) {
 		clear(ts.slots)
 	}
 	if cap(t.records) < n {
-		t.records = make([]sarama.Record, 0, n)
+		t.records = make([]record, 0, n)
 	}
-	*t = Transaction{records: t.records[:0], source: t.source[:0], headers: t.headers[:0], heads: t.heads[:0], arena: t.arena[:0],
+	*t = Transaction{records: t.records[:0], source: t.source[:0], headers: t.headers[:0], arena: t.arena[:0],
 		topics: t.topics[:0], ignoreKeys: t.ignoreKeys, max: t.max}
 }
 
@@ -116,16 +100,15 @@ func (t *Transaction) String(s string) []byte {
 
 // Header sets a header of the record that is added next.
 func (t *Transaction) Header(key, value []byte) {
-	t.headers = append(t.headers, sarama.RecordHeader{Key: key, Value: value})
-	t.heads = append(t.heads, &t.headers[len(t.headers)-1])
+	t.headers = append(t.headers, header{key, value})
 }
 
 // Add appends a record with the headers that were set since the last one. It returns a *RecordError, and leaves the record
 // out, if no broker would take it.
 func (t *Transaction) Add(m Message) error {
-	rec := sarama.Record{Key: m.Key, Value: m.Value, Headers: t.heads[t.next:len(t.heads):len(t.heads)]}
-	t.next = len(t.heads)
-	size := recordSize(&rec)
+	rec := record{key: m.Key, value: m.Value, headers: t.headers[t.next:len(t.headers):len(t.headers)], millis: max(m.Time.UnixMilli(), 0)}
+	t.next = len(t.headers)
+	size := rec.size()
 	switch {
 	case size > t.max:
 		return &RecordError{Topic: m.Topic.Name(), Partition: m.Partition,
@@ -133,13 +116,9 @@ func (t *Transaction) Add(m Message) error {
 	case m.Partition >= m.Topic.Partitions():
 		return &RecordError{Topic: m.Topic.Name(), Partition: m.Partition,
 			Err: fmt.Errorf("the topic has %d partitions", m.Topic.Partitions())}
-	case m.Time.UnixMilli() < 0:
-		m.Time = time.UnixMilli(0)
 	}
 	t.records = append(t.records, rec)
 	r := &t.records[len(t.records)-1]
-	// The time since 1970 until the batch is sealed, which has its own first time.
-	r.TimestampDelta = time.Duration(m.Time.UnixMilli()) * time.Millisecond
 	t.source = append(t.source, int32(m.Event))
 	partition := m.Partition
 	if partition < 0 && m.Key != nil && !t.ignoreKeys {
@@ -194,7 +173,7 @@ func extend[T any](s []T) []T {
 }
 
 // event returns the event that record r was made of, nil where it is not known.
-func (t *Transaction) event(r *sarama.Record) *event.Event {
+func (t *Transaction) event(r *record) *event.Event {
 	for i := range t.records {
 		if &t.records[i] == r && int(t.source[i]) < len(t.Events) {
 			return &t.Events[t.source[i]]

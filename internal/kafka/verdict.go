@@ -122,6 +122,7 @@ func (l *loop) judge(b *batch, acks sarama.RequiredAcks, res *sarama.ProduceResp
 func (l *loop) acked(b *batch) {
 	q := b.q
 	q.remove(b)
+	l.spare(b)
 	q.tries, q.lastErr = 0, nil
 	for _, p := range b.parts {
 		l.resolve(p.t, p.n)
@@ -173,7 +174,7 @@ func (l *loop) refuse(q *partition, f *refusal) {
 	if at < 0 {
 		return
 	}
-	q.unsealFrom(at)
+	q.unsealFrom(l, at)
 	b := f.b
 	var guilty []int
 	switch {
