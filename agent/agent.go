@@ -260,21 +260,21 @@ func (a *Agent) totals() (received, delivered int64) {
 	return received, delivered
 }
 
-// DefaultStateDir is where components keep what they need to remember: the folder that systemd made, /var/lib/agent for
+// DefaultStateDir is where components keep what they need to remember: the folder that systemd made, /var/lib/goflume for
 // root, or below the user's home.
 func DefaultStateDir() string {
 	if dir := os.Getenv("STATE_DIRECTORY"); dir != "" {
 		return dir
 	}
 	if os.Geteuid() == 0 {
-		return "/var/lib/agent"
+		return "/var/lib/goflume"
 	}
 	if dir := os.Getenv("XDG_STATE_HOME"); dir != "" {
-		return dir + "/agent"
+		return dir + "/goflume"
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return fmt.Sprintf("%s/agent-%d", os.TempDir(), os.Geteuid())
+		return fmt.Sprintf("%s/goflume-%d", os.TempDir(), os.Geteuid())
 	}
-	return home + "/.local/state/agent"
+	return home + "/.local/state/goflume"
 }

@@ -12,7 +12,7 @@ var channelVerb = verb{name: "channel", usage: tool.Usage, does: "look at, check
 	run: func(o *options, std streams) int {
 		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 		defer stop()
-		return tool.Run(ctx, o.args, std.out, std.err)
+		return tool.Run(ctx, o.args, plain(std.out), std.err)
 	}}
 
 func init() { verbs = append(verbs, channelVerb) }

@@ -74,7 +74,7 @@ func create(o *options, std streams) int {
 // deliver prints the configuration, or writes it into the file of --output and says what it is.
 func (o *options) deliver(std streams, text, what string) int {
 	if o.output == "" || o.output == "-" {
-		fmt.Fprint(std.out, text)
+		fmt.Fprint(plain(std.out), text)
 		return exitOK
 	}
 	if err := writeNew(o.output, text); err != nil {

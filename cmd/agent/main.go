@@ -6,8 +6,11 @@ import (
 	"os"
 )
 
-// version is set by the linker.
-var version = "dev"
+// Set by the linker.
+var (
+	version = "dev"
+	commit  = "" // of a release; other builds know it by themselves
+)
 
 // Exit codes, from sysexits.h.
 const (

@@ -160,7 +160,7 @@ func (m *migration) finish(o *options, std streams, env conf.Env, inputs []conf.
 			}
 			fmt.Fprintf(std.out, "wrote %s\n", conf.Clean(f.Name))
 		default:
-			if err := t.WriteDiff(std.out); err != nil {
+			if err := t.WriteDiff(plain(std.out)); err != nil {
 				fmt.Fprintln(std.err, "agent migrate:", err)
 				return exitIOErr
 			}

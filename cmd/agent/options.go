@@ -58,6 +58,7 @@ type options struct {
 	output string
 	deny   bool
 	full   bool
+	ready  bool
 
 	example       string
 	write         bool
@@ -110,6 +111,8 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 		fs.StringVar(&o.format, "format", "text", "text, mermaid or dot")
 	case "list":
 		fs.StringVar(&o.format, "format", "text", "text or json")
+	case "health":
+		fs.BoolVar(&o.ready, "ready", false, "ask whether it can take events, not only whether it lives")
 	case "create":
 		fs.StringVarP(&o.output, "output", "o", "", "`FILE` to write, which must not exist")
 		fs.BoolVar(&o.full, "full", false, "with every property, commented out")
@@ -259,7 +262,7 @@ func (o *options) useColour(w io.Writer) bool {
 	case "never":
 		return false
 	}
-	f, ok := w.(*os.File)
+	f, ok := plain(w).(*os.File)
 	if !ok || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
 		return false
 	}

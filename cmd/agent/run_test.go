@@ -412,6 +412,11 @@ func TestAdminListener(t *testing.T) {
 	if code, body := get(t, "http://"+addr+"/api/v1/status"); code != 200 || !strings.Contains(body, `"state": "RUNNING"`) {
 		t.Errorf("status: %d %s", code, body)
 	}
+	for _, args := range [][]string{{"health", "--admin", addr}, {"health", "--ready", "--admin", addr}} {
+		if out, err := exec.Command("agent", args...).CombinedOutput(); err != nil || string(out) != "ok\n" {
+			t.Errorf("agent %v: %v %q", args, err, out)
+		}
+	}
 	p.signal(syscall.SIGTERM)
 	p.end(exitOK)
 	open := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "0.0.0.0:41415")

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -212,7 +213,7 @@ func (o *options) openLog(std streams) (*slog.Logger, func(), error) {
 		return nil, nil, fmt.Errorf("log format %q is none of text, json, journald", o.logFormat)
 	}
 	if target == "console" {
-		return newLog(std.err, o.logFormat, isTerminal(std.err), l), func() {}, nil
+		return newLog(plain(std.err), o.logFormat, isTerminal(std.err), l), func() {}, nil
 	}
 	dir, file := o.define["flume.log.dir"], o.define["flume.log.file"]
 	if dir == "" {
@@ -237,8 +238,8 @@ var logLevels = map[string]slog.Level{
 	"warn": slog.LevelWarn, "warning": slog.LevelWarn, "error": slog.LevelError, "fatal": slog.LevelError, "off": slog.LevelError + 4,
 }
 
-func isTerminal(w any) bool {
-	f, ok := w.(*os.File)
+func isTerminal(w io.Writer) bool {
+	f, ok := plain(w).(*os.File)
 	if !ok {
 		return false
 	}
@@ -248,6 +249,9 @@ func isTerminal(w any) bool {
 
 // revision is the commit that the program was built from, as far as the build knows.
 func revision() string {
+	if commit != "" {
+		return commit
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

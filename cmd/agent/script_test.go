@@ -12,7 +12,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	commands := map[string]func(){"agent": main, "flume-ng": main}
+	commands := map[string]func(){"agent": main, "flume-ng": main, "goflume": main}
 	testscript.Main(leakCheck{m}, commands)
 }
 

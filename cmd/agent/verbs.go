@@ -26,7 +26,7 @@ var verbs []verb
 
 func init() {
 	verbs = append(verbs,
-		runVerb, validateVerb, graphVerb, listVerb, createVerb, migrateVerb, explainVerb, versionVerb, completionVerb, helpVerb, docsVerb)
+		runVerb, validateVerb, graphVerb, listVerb, createVerb, migrateVerb, explainVerb, healthVerb, versionVerb, completionVerb, manVerb, helpVerb, docsVerb)
 }
 
 // findVerb returns the verb of that name or alias.
@@ -45,6 +45,7 @@ func dispatch(argv0 string, args []string, std streams) int {
 	if filepath.Base(argv0) == "flume-ng" {
 		return dispatchFlume(args, std)
 	}
+	std = std.calledBy(programName(argv0))
 	name := "run"
 	switch {
 	case len(args) == 0:
@@ -141,7 +142,7 @@ var helpVerb = verb{name: "help", usage: "[COMMAND]", does: "what there is, or m
 }}
 
 func printHelp(w io.Writer) {
-	fmt.Fprintf(w, `agent runs Apache Flume's configuration files.
+	fmt.Fprintf(w, `goflume runs Apache Flume's configuration files.
 
   agent --conf-file FILE [--name AGENT]     run it; so does flume-ng agent ...
 
