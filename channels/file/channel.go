@@ -123,18 +123,6 @@ func (c *Channel) load(ctx context.Context) error {
 	return c.recover(ctx)
 }
 
-func (c *Channel) readKeys() error {
-	c.keys = keyring{active: c.set.EncryptionActiveKey, keys: map[string][]byte{}}
-	for alias, name := range c.set.keyFiles() {
-		k, err := readKey(c.fs, alias, expand(name))
-		if err != nil {
-			return err
-		}
-		c.keys.keys[alias] = k
-	}
-	return nil
-}
-
 // lockName is Flume's, so that neither agent opens what the other has open.
 const lockName = "in_use.lock"
 

@@ -5,42 +5,9 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
-	"strings"
-
-	"goflume/internal/vfs"
 )
-
-// keySize is that of AES-256.
-const keySize = 32
-
-// keyring holds the master keys by alias.
-type keyring struct {
-	active string // alias for new segments; empty: no encryption
-	keys   map[string][]byte
-}
-
-// readKey reads a key file: 32 bytes as they are, or as 64 hexadecimal digits, or as base64; blanks around are ignored.
-func readKey(fsys vfs.FS, alias, name string) ([]byte, error) {
-	b, err := vfs.ReadFile(fsys, name, 4096)
-	if err != nil {
-		return nil, fmt.Errorf("read key %s: %w", alias, err)
-	}
-	if len(b) == keySize {
-		return b, nil
-	}
-	s := strings.TrimSpace(string(b))
-	if k, err := hex.DecodeString(s); err == nil && len(k) == keySize {
-		return k, nil
-	}
-	if k, err := base64.StdEncoding.DecodeString(s); err == nil && len(k) == keySize {
-		return k, nil
-	}
-	return nil, fmt.Errorf("read key %s: %s is not a key of 32 bytes, raw, hexadecimal or base64 (openssl rand -hex 32)", alias, name)
-}
 
 // cipher returns the cipher of a segment, nil for one that is not encrypted. Every segment has a key of its own, so the
 // frame's ordinal can be the nonce.

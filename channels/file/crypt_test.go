@@ -165,12 +165,16 @@ func TestSettingsThatContradictThemselves(t *testing.T) {
 		"File Channel transaction capacity cannot be greater than the capacity of the channel.":                        func(s *Settings) { s.TransactionCapacity = s.Capacity + 1 },
 		"Dual checkpointing is enabled, but the backup directory is not set. Please set backupCheckpointDir to enable": func(s *Settings) { s.UseDualCheckpoints = true },
 		"backupCheckpointDir: must not be checkpointDir":                                                               func(s *Settings) { s.BackupCheckpointDir = s.CheckpointDir },
-		"dataDirs: names no directory":                     func(s *Settings) { s.DataDirs = []string{" "} },
-		"dataDirs: /x is named twice":                      func(s *Settings) { s.DataDirs = []string{"/x", " /x/"} },
-		"JCEKSFILE is not supported":                       func(s *Settings) { s.EncryptionKeyProvider, s.EncryptionActiveKey = "JCEKSFILE", "k" },
-		"needs encryption.keyProvider":                     func(s *Settings) { s.EncryptionActiveKey = "k" },
-		"needs encryption.activeKey":                       func(s *Settings) { s.EncryptionKeyProvider = "keyfile" },
-		`"k" has no encryption.keyProvider.keys.k.keyFile`: func(s *Settings) { s.EncryptionKeyProvider, s.EncryptionActiveKey = "KEYFILE", "k" },
+		"dataDirs: names no directory":                      func(s *Settings) { s.DataDirs = []string{" "} },
+		"dataDirs: /x is named twice":                       func(s *Settings) { s.DataDirs = []string{"/x", " /x/"} },
+		"com.example.Keys is not supported":                 func(s *Settings) { s.EncryptionKeyProvider, s.EncryptionActiveKey = "com.example.Keys", "k" },
+		"needs encryption.keyProvider.keyStorePasswordFile": func(s *Settings) { s.EncryptionKeyProvider, s.EncryptionActiveKey = "JceksFile", "k" },
+		"needs encryption.keyProvider":                      func(s *Settings) { s.EncryptionActiveKey = "k" },
+		"needs encryption.activeKey":                        func(s *Settings) { s.EncryptionKeyProvider = "keyfile" },
+		`"k" is not among encryption.keyProvider.keys`:      func(s *Settings) { s.EncryptionKeyProvider, s.EncryptionActiveKey = "KEYFILE", "k" },
+		`"k" has no encryption.keyProvider.keys.k.keyFile`: func(s *Settings) {
+			s.EncryptionKeyProvider, s.EncryptionActiveKey, s.EncryptionKeys = "KEYFILE", "k", map[string]string{"keys": "k"}
+		},
 	} {
 		s := defaults()
 		change(&s)

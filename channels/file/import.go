@@ -51,6 +51,9 @@ func Import(ctx context.Context, fsys vfs.FS, d Dirs, log *slog.Logger, dry bool
 	c := newChannel(env, set, fsys)
 	c.importing, c.segSize = true, min(1<<20, set.segmentSize())
 	rep := ImportReport{}
+	if err := c.readKeys(); err != nil {
+		return rep, err
+	}
 	if err := c.lockDirs(); err != nil {
 		c.unlock()
 		return rep, err
@@ -104,12 +107,14 @@ func (c *Channel) importState() (st importState, err error) {
 
 // copyQueue puts what Flume has queued into a new log.
 func (c *Channel) copyQueue(ctx context.Context, d Dirs, rep *ImportReport, st importState, dry bool, progress func(string, int64, int64)) error {
-	q, err := flumelog.Load(c.fs, d.Data, d.Checkpoint, func(done, total int64) { progress("bytes of Flume's log read", done, total) })
+	keys := func(alias string) []byte { return c.keys.keys[alias] }
+	q, err := flumelog.Load(c.fs, d.Data, d.Checkpoint, keys, func(done, total int64) { progress("bytes of Flume's log read", done, total) })
 	if err != nil {
 		return err
 	}
 	defer q.Close()
 	rep.Report = q.Report
+	c.keys.active = q.Key // what Flume kept from other eyes is not written in the clear
 	if !dry {
 		for _, name := range st.ours { // of an import that was cut short
 			if err := c.fs.Remove(name); err != nil {
@@ -196,7 +201,10 @@ func readImported(ctx context.Context, fsys vfs.FS, d Dirs, log *slog.Logger, vi
 	c.readOnly, c.importing = true, true
 	defer c.unlock()
 	var fi Findings
-	err := c.lockDirs()
+	err := c.readKeys()
+	if err == nil {
+		err = c.lockDirs()
+	}
 	if err == nil {
 		err = c.recover(ctx)
 	}

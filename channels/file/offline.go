@@ -20,7 +20,10 @@ import (
 type Dirs struct {
 	Checkpoint, Backup string
 	Data               []string
-	Keys               map[string]string // key files by alias, where the channel is encrypted
+
+	// Where the channel is encrypted: its encryption.keyProvider, and what stands below that.
+	KeyProvider string
+	Keys        map[string]string
 }
 
 // FindDirs looks for a channel in root and the directories right below it: of this program's, or of Flume's.
@@ -40,7 +43,11 @@ func FindDirs(fsys vfs.FS, root string) (Dirs, error) {
 		if has(func(n string) bool { _, ok := segmentNumber(n); return ok || IsFlumeLog(n) }) {
 			d.Data = append(d.Data, dir)
 		}
-		if has(func(n string) bool { return n == "ckpt-0.fqc" || n == "ckpt-1.fqc" || n == "checkpoint.meta" }) {
+		flumes := func(n string) bool { // of version 2 it has no .meta
+			_, err := fsys.List(filepath.Join(dir, n))
+			return n == "checkpoint.meta" || n == "checkpoint" && err != nil
+		}
+		if has(func(n string) bool { return n == "ckpt-0.fqc" || n == "ckpt-1.fqc" || flumes(n) }) {
 			switch {
 			case d.Checkpoint == "":
 				d.Checkpoint = dir
@@ -72,15 +79,7 @@ func (d *Dirs) settings() Settings {
 		s.UseDualCheckpoints, s.BackupCheckpointDir = true, d.Backup
 	}
 	s.MinimumRequiredSpace, s.CacheBytes, s.Capacity = 0, 0, 1<<62
-	if len(d.Keys) > 0 {
-		s.EncryptionKeys = map[string]string{}
-		var aliases []string
-		for alias, name := range d.Keys {
-			aliases = append(aliases, alias)
-			s.EncryptionKeys["keys."+alias+".keyFile"] = name
-		}
-		s.EncryptionKeys["keys"] = strings.Join(aliases, " ")
-	}
+	s.EncryptionKeyProvider, s.EncryptionKeys = d.KeyProvider, d.Keys
 	return s
 }
 

@@ -65,10 +65,12 @@ type Settings struct {
 	EncryptionActiveKey string `conf:"encryption.activeKey"`
 	// Accepted for Flume's sake; the cipher is AES-256-GCM.
 	EncryptionCipherProvider string `conf:"encryption.cipherProvider"`
-	// Where keys come from: KEYFILE. A JCEKS store has to be turned into key files.
+	// Where keys come from: JCEKSFILE, a Java key store made by keytool -genseckey -storetype JCEKS, or KEYFILE, a file
+	// per key.
 	EncryptionKeyProvider string `conf:"encryption.keyProvider"`
-	// Aliases of the keys, separated by blanks, under `keys`; under `keys.ALIAS.keyFile` the file with 32 bytes, raw,
-	// hexadecimal or base64.
+	// Aliases of the keys, separated by blanks, under `keys`. For JCEKSFILE the store's name under `keyStoreFile`, the
+	// file with its password under `keyStorePasswordFile`, and under `keys.ALIAS.passwordFile` that of a key which has one
+	// of its own. For KEYFILE under `keys.ALIAS.keyFile` the file with 32 bytes, raw, hexadecimal or base64.
 	EncryptionKeys map[string]string `conf:"encryption.keyProvider.*"`
 }
 
@@ -89,9 +91,6 @@ func defaults() Settings {
 func init() {
 	registry.Add(channels.Registry, "file", []string{"org.apache.flume.channel.file.FileChannel"}, defaults(), New)
 }
-
-// keyProviderFile is the one key provider.
-const keyProviderFile = "KEYFILE"
 
 // Validate finds what contradicts itself.
 func (s Settings) Validate() error {
@@ -116,40 +115,7 @@ func (s Settings) Validate() error {
 		}
 		seen[d] = true
 	}
-	if s.EncryptionKeyProvider == "" {
-		if s.EncryptionActiveKey != "" || s.EncryptionCipherProvider != "" {
-			add("encryption.activeKey", "needs encryption.keyProvider")
-		}
-		return errors.Join(errs...)
-	}
-	switch {
-	case !strings.EqualFold(s.EncryptionKeyProvider, keyProviderFile):
-		add("encryption.keyProvider", "%s is not supported: write each key to a file and use %s with encryption.keyProvider.keys.ALIAS.keyFile", s.EncryptionKeyProvider, keyProviderFile)
-	case s.EncryptionActiveKey == "":
-		add("encryption.keyProvider", "needs encryption.activeKey")
-	}
-	files := s.keyFiles()
-	if strings.EqualFold(s.EncryptionKeyProvider, keyProviderFile) && s.EncryptionActiveKey != "" && files[s.EncryptionActiveKey] == "" {
-		add("encryption.activeKey", "%q has no encryption.keyProvider.keys.%s.keyFile", s.EncryptionActiveKey, s.EncryptionActiveKey)
-	}
-	for alias, name := range files {
-		if name == "" {
-			add("encryption.keyProvider.keys", "%q has no encryption.keyProvider.keys.%s.keyFile", alias, alias)
-		}
-		if len(alias) > maxAlias {
-			add("encryption.keyProvider.keys", "alias %.20s... is longer than %d bytes", alias, maxAlias)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// keyFiles returns the key files by alias.
-func (s *Settings) keyFiles() map[string]string {
-	files := map[string]string{}
-	for _, alias := range strings.Fields(s.EncryptionKeys["keys"]) {
-		files[alias] = s.EncryptionKeys["keys."+alias+".keyFile"]
-	}
-	return files
+	return errors.Join(append(errs, s.validateKeys())...)
 }
 
 func (s *Settings) dataDirs() []string {

@@ -1,7 +1,7 @@
-// Package keystore reads the key and trust stores that Java's programs are configured with: JKS, PKCS12 and PEM. Which of them
-// a file is, its first bytes tell: Java reads JKS and PKCS12 under either name, too.
+// Package keystore reads the key and trust stores that Java's programs are configured with: JKS, JCEKS, PKCS12 and PEM. Which
+// of them a file is, its first bytes tell: Java reads JKS and PKCS12 under either name, too.
 //
-// What cannot be read is said with the way out: JCEKS and BCFKS stores, and PKCS12 stores encrypted with RC2.
+// What cannot be read is said with the way out: BCFKS stores, and PKCS12 stores encrypted with RC2.
 package keystore
 
 import (
@@ -36,16 +36,14 @@ func Parse(kind string, data []byte, storePassword, keyPassword string) (*Store,
 	switch {
 	case bytes.Contains(data, []byte("-----BEGIN ")):
 		return ParsePEM(data, keyPassword)
-	case len(data) >= 4 && binary.BigEndian.Uint32(data) == jksMagic:
+	case len(data) >= 4 && (binary.BigEndian.Uint32(data) == jksMagic || binary.BigEndian.Uint32(data) == jceksMagic):
 		return parseJKS(data, storePassword, keyPassword)
-	case len(data) >= 4 && binary.BigEndian.Uint32(data) == 0xcececece:
-		return nil, errors.New("a JCEKS store cannot be read here" + convert)
 	case strings.EqualFold(kind, "BCFKS"):
 		return nil, errors.New("a BCFKS store cannot be read here" + convert)
 	case len(data) > 0 && data[0] == 0x30:
 		return parsePKCS12(data, storePassword, keyPassword)
 	}
-	return nil, errors.New("neither a JKS nor a PKCS12 nor a PEM store")
+	return nil, errors.New("neither a JKS or JCEKS nor a PKCS12 nor a PEM store")
 }
 
 // ParsePEM reads certificates and private keys (PKCS#8, PKCS#1, SEC 1; of the encrypted forms PKCS#8) from PEM text. A key's

@@ -30,7 +30,9 @@ func TestStoresOfTheToolsAreRead(t *testing.T) {
 		{"legacy3des.p12", "changeit", true},
 		{"java17.p12", "changeit", true},
 		{"java.jks", "keypass", true},
+		{"java.jceks", "keypass", true},
 		{"trust.jks", "", false},
+		{"trust.jceks", "", false},
 		{"trust.p12", "", false},
 		{"ca.pem", "", false},
 	} {
@@ -67,6 +69,7 @@ func TestWrongPasswords(t *testing.T) {
 		{"java17.p12", "changeit", "wrong"},
 		{"java.jks", "wrong", "keypass"},
 		{"java.jks", "changeit", "wrong"},
+		{"java.jceks", "changeit", "wrong"},
 		{"trust.p12", "wrong", ""},
 	} {
 		if _, err := Parse("", load(t, c.file), c.store, c.key); !errors.Is(err, ErrPassword) {
@@ -79,7 +82,7 @@ func TestWhatCannotBeReadSaysTheWayOut(t *testing.T) {
 	for _, c := range []struct {
 		kind, file, want string
 	}{
-		{"JCEKS", "trust.jceks", "keytool -importkeystore"},
+		{"BCFKS", "rc2.p12", "keytool -importkeystore"},
 		{"PKCS12", "rc2.p12", "RC2"},
 	} {
 		if _, err := Parse(c.kind, load(t, c.file), "changeit", "changeit"); err == nil || !strings.Contains(err.Error(), c.want) {

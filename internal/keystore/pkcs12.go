@@ -311,17 +311,7 @@ func decrypt(alg pkix.AlgorithmIdentifier, data []byte, password string) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	size := block.BlockSize()
-	if len(data) == 0 || len(data)%size != 0 || len(iv) != size {
-		return nil, ErrPassword
-	}
-	plain := make([]byte, len(data))
-	cipher.NewCBCDecrypter(block, iv).CryptBlocks(plain, data)
-	pad := int(plain[len(plain)-1])
-	if pad == 0 || pad > size || !bytes.Equal(plain[len(plain)-pad:], bytes.Repeat([]byte{byte(pad)}, pad)) {
-		return nil, ErrPassword
-	}
-	return plain[:len(plain)-pad], nil
+	return decryptCBC(block, iv, data)
 }
 
 func pbes2(der []byte, password string) (cipher.Block, []byte, error) {

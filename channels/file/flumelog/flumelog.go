@@ -6,6 +6,7 @@
 package flumelog
 
 import (
+	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -81,19 +82,23 @@ type Log struct {
 	Name    string
 	ID      int32
 	Version int
+	Key     string // alias of the key that it is encrypted with; empty: it is not
 
-	file vfs.File
-	size int64
-	off  int64
-	win  []byte
-	at   int64 // of win
+	block cipher.Block
+	iv    []byte
+	file  vfs.File
+	size  int64
+	off   int64
+	win   []byte
+	at    int64 // of win
 }
 
-// ErrEncrypted is returned for logs that Flume encrypted.
-var ErrEncrypted = errors.New("the log is encrypted, which cannot be imported: let Flume drain it")
+// Keys returns the key of an alias, nil where there is none.
+type Keys func(alias string) []byte
 
-// Open opens log-N in dir. Its version is told by the log-N.meta beside it.
-func Open(fsys vfs.FS, dir, name string) (*Log, error) {
+// Open opens log-N in dir. Its version is told by the log-N.meta beside it. keys are for logs that Flume encrypted; it may
+// be nil.
+func Open(fsys vfs.FS, dir, name string, keys Keys) (*Log, error) {
 	n, err := strconv.ParseInt(strings.TrimPrefix(name, "log-"), 10, 32)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: no log file's name", name)
@@ -108,7 +113,7 @@ func Open(fsys vfs.FS, dir, name string) (*Log, error) {
 	}
 	meta, err := vfs.ReadFile(fsys, l.Name+".meta", 1<<20)
 	if err == nil && len(meta) > 0 {
-		err = l.readMeta(meta)
+		err = l.readMeta(meta, keys)
 	} else {
 		err = l.readHeader()
 	}
@@ -122,7 +127,7 @@ func Open(fsys vfs.FS, dir, name string) (*Log, error) {
 // Close closes the file.
 func (l *Log) Close() error { return l.file.Close() }
 
-func (l *Log) readMeta(b []byte) error {
+func (l *Log) readMeta(b []byte, keys Keys) error {
 	m, _, ok := delimited(b)
 	if !ok {
 		return errors.New("its .meta is damaged")
@@ -133,7 +138,9 @@ func (l *Log) readMeta(b []byte) error {
 		case 1:
 			version = m.num
 		case 5:
-			return ErrEncrypted
+			if err := l.readCipher(m.bytes, keys); err != nil {
+				return err
+			}
 		}
 	}
 	if m.bad || version != 3 {
@@ -216,7 +223,7 @@ func (l *Log) read(off int64) (Record, int64, error) {
 		return Record{}, 0, err
 	}
 	r := Record{At: pointer(l.ID, off)}
-	if why := r.parseV3(b[5:]); why != "" {
+	if why := r.parseV3(l.decrypt(b[5:])); why != "" {
 		d := &Damage{l.Name, off, why, !l.saneOp(next)}
 		if d.Ends {
 			next = 0

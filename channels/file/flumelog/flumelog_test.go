@@ -86,7 +86,7 @@ func TestQueuesThatFlumeLeft(t *testing.T) {
 		{"real", "kill9", all},
 	} {
 		m := unpack(t, "testdata/"+tt.file+".tgz")
-		q, err := Load(m, []string{"/" + tt.dir + "/data"}, "/"+tt.dir+"/cp", nil)
+		q, err := Load(m, []string{"/" + tt.dir + "/data"}, "/"+tt.dir+"/cp", nil, nil)
 		if err != nil {
 			t.Fatalf("%s: %v", tt.dir, err)
 		}
@@ -103,7 +103,7 @@ func TestQueuesThatFlumeLeft(t *testing.T) {
 func TestDamagedRecordIsPassedOver(t *testing.T) {
 	m := unpack(t, "testdata/real.tgz")
 	m.Edit("/clean/data/log-1", func(b []byte) { b[5+25+6] ^= 1 }) // in the body of "one"
-	q, err := Load(m, []string{"/clean/data"}, "/clean/cp", nil)
+	q, err := Load(m, []string{"/clean/data"}, "/clean/cp", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func TestVersion2(t *testing.T) {
 		m := memfs.New()
 		_ = m.MkdirAll("/d")
 		write(t, m, "/d/log-7", tt.b)
-		q, err := Load(m, []string{"/d"}, "", nil)
+		q, err := Load(m, []string{"/d"}, "", nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -181,7 +181,7 @@ func FuzzLog(f *testing.F) {
 		if meta {
 			write(t, m, "/d/log-1.meta", []byte{5, 0x0d, 3, 0, 0, 0})
 		}
-		q, err := Load(m, []string{"/d"}, "/d", nil)
+		q, err := Load(m, []string{"/d"}, "/d", nil, nil)
 		if err != nil {
 			return
 		}

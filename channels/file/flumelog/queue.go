@@ -21,6 +21,7 @@ type Report struct {
 	Damages    []Damage
 	Checkpoint string // how the checkpoint compares: empty where there is none that is whole
 	Differs    int    // events on which log and checkpoint do not agree
+	Key        string // alias of the newest log that is encrypted; empty: none is
 }
 
 // Queue is what is queued in a Flume file channel, in the order in which it was put.
@@ -40,8 +41,9 @@ type put struct {
 
 // Load reads all logs of the data directories. An event is queued if a committed transaction put it and no committed one
 // took it; takes may stand in other files than their puts. checkpointDir may be empty; a checkpoint there is compared
-// and not used. progress, where not nil, is called per file with the bytes read and the bytes of all.
-func Load(fsys vfs.FS, dataDirs []string, checkpointDir string, progress func(done, total int64)) (*Queue, error) {
+// and not used. keys are for encrypted logs and may be nil. progress, where not nil, is called per file with the bytes read
+// and the bytes of all.
+func Load(fsys vfs.FS, dataDirs []string, checkpointDir string, keys Keys, progress func(done, total int64)) (*Queue, error) {
 	q := &Queue{logs: map[int32]*Log{}}
 	var total int64
 	var order []*Log
@@ -55,7 +57,7 @@ func Load(fsys vfs.FS, dataDirs []string, checkpointDir string, progress func(do
 			if !IsLog(name) {
 				continue
 			}
-			l, err := Open(fsys, dir, name)
+			l, err := Open(fsys, dir, name, keys)
 			if err == nil && q.logs[l.ID] != nil {
 				err = fmt.Errorf("%s and %s have the same number", q.logs[l.ID].Name, l.Name)
 			}
@@ -73,7 +75,15 @@ func Load(fsys vfs.FS, dataDirs []string, checkpointDir string, progress func(do
 	h := history{commits: map[int64]int64{}}
 	var done int64
 	for _, l := range order {
-		if err := h.read(l, &q.Report); err != nil {
+		damages, records := len(q.Damages), q.Records
+		err := h.read(l, &q.Report)
+		if err == nil && l.Key != "" && len(q.Damages) > damages && q.Records == records {
+			err = fmt.Errorf("%s: key %q opens none of its records: %w", l.Name, l.Key, ErrKey)
+		}
+		if l.Key != "" {
+			q.Key = l.Key
+		}
+		if err != nil {
 			q.Close()
 			return nil, err
 		}

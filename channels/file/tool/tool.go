@@ -44,7 +44,9 @@ const Help = `DIR is the directory of a file channel, or the one above its check
 
 Options, before DIR:
   --checkpoint-dir DIR, --data-dirs DIR,DIR   where they are not below one directory
-  --key ALIAS=FILE                            of an encrypted channel, once per key
+  --key ALIAS=FILE                            of an encrypted channel, once per key: the file that holds it
+  --key-store FILE, --key-store-password FILE a JCEKS store with the keys, and the file with its password; then
+                                              --key ALIAS, or --key ALIAS=FILE with the file of the key's own password
   --dry-run                                   of import: only report
   --limit N                                   of dump: the first N events
 `
@@ -57,16 +59,41 @@ type call struct {
 	out, err io.Writer
 }
 
-type keys map[string]string
+// keys are the --key flags: alias and, where there is one, file.
+type keys [][2]string
 
-func (k keys) String() string { return "" }
+func (k *keys) String() string { return "" }
 
-func (k keys) Set(s string) error {
-	alias, name, found := strings.Cut(s, "=")
-	if !found {
-		return errors.New("want ALIAS=FILE")
+func (k *keys) Set(s string) error {
+	alias, name, _ := strings.Cut(s, "=")
+	*k = append(*k, [2]string{alias, name})
+	return nil
+}
+
+// keySettings says in the words of a configuration where keys are.
+func (c *call) keySettings(ks keys, store, password string) error {
+	if len(ks) == 0 && store == "" {
+		return nil
 	}
-	k[alias] = name
+	d, of := &c.dirs, ".keyFile"
+	d.KeyProvider, d.Keys = "KEYFILE", map[string]string{}
+	if store != "" {
+		of = ".passwordFile"
+		d.KeyProvider = "JCEKSFILE"
+		d.Keys["keyStoreFile"], d.Keys["keyStorePasswordFile"] = store, password
+		if password == "" || len(ks) == 0 {
+			return errors.New("--key-store needs --key-store-password and --key")
+		}
+	}
+	var aliases []string
+	for _, k := range ks {
+		if aliases = append(aliases, k[0]); k[1] != "" {
+			d.Keys["keys."+k[0]+of] = k[1]
+		} else if store == "" {
+			return fmt.Errorf("--key %s: want ALIAS=FILE", k[0])
+		}
+	}
+	d.Keys["keys"] = strings.Join(aliases, " ")
 	return nil
 }
 
@@ -80,13 +107,15 @@ func Run(ctx context.Context, args []string, out, errs io.Writer) int {
 		return usage
 	}
 	c := &call{fsys: vfs.OS{}, out: out, err: errs}
-	k := keys{}
+	var k keys
 	fs := flag.NewFlagSet("agent channel "+args[0], flag.ContinueOnError)
 	fs.SetOutput(errs)
 	fs.Usage = func() { fmt.Fprintf(errs, "usage: agent channel %s\n\n%s", Usage, Help) }
 	ckpt := fs.String("checkpoint-dir", "", "")
 	data := fs.String("data-dirs", "", "")
-	fs.Var(k, "key", "")
+	fs.Var(&k, "key", "")
+	store := fs.String("key-store", "", "")
+	password := fs.String("key-store-password", "", "")
 	fs.BoolVar(&c.dry, "dry-run", false, "")
 	fs.IntVar(&c.limit, "limit", 0, "")
 	if err := fs.Parse(args[1:]); err != nil {
@@ -105,7 +134,10 @@ func Run(ctx context.Context, args []string, out, errs io.Writer) int {
 		fs.Usage()
 		return usage
 	}
-	c.dirs.Keys = k
+	if err := c.keySettings(k, *store, *password); err != nil {
+		fmt.Fprintf(errs, "agent channel %s: %v\n", args[0], err)
+		return usage
+	}
 	return verbs[args[0]](ctx, c)
 }
 
@@ -245,6 +277,9 @@ func imports(ctx context.Context, c *call) int {
 		rep.Files, rep.Records, rep.Puts, rep.Takes, rep.Open, len(rep.Damages))
 	if rep.Checkpoint != "" {
 		fmt.Fprintf(c.out, "checkpoint   %s\n", rep.Checkpoint)
+	}
+	if rep.Key != "" {
+		fmt.Fprintf(c.out, "encrypted    with key %s, as the new log is\n", rep.Key)
 	}
 	fmt.Fprintf(c.out, "queued       %d\nbody bytes   %d\nchecksum     %08x\n", rep.Events, rep.Bytes, rep.Checksum)
 	if c.dry {

@@ -3,6 +3,7 @@ package tool
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -96,7 +97,13 @@ func TestVerbs(t *testing.T) {
 func TestWrongUse(t *testing.T) {
 	want(t, usage, []string{"usage: agent channel"})
 	want(t, usage, []string{"usage: agent channel"}, "mend", t.TempDir())
-	want(t, usage, nil, "fsck", "--key", "nofile", t.TempDir())
+	dir := t.TempDir()
+	c := channel(t, dir)
+	if err := errors.Join(c.Put(t.Context(), []event.Event{{Body: []byte("one")}}), c.Close()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, usage, []string{"want ALIAS=FILE"}, "fsck", "--key", "nofile", dir)
+	want(t, usage, []string{"needs --key-store-password"}, "fsck", "--key-store", "/k", "--key", "nofile", dir)
 	want(t, usage, nil, "fsck")
 	want(t, notFound, []string{"no file channel here"}, "status", t.TempDir())
 }
