@@ -2,7 +2,6 @@ package file
 
 import (
 	"archive/tar"
-	"bytes"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -73,56 +72,6 @@ func flumeDirs(t testing.TB, m vfs.FS, root string) Dirs {
 		t.Fatalf("FindDirs: %+v", d)
 	}
 	return d
-}
-
-// TestImportOfVersion2 takes over what Flume 1.2.0 left: seven logs of a channel that was killed four times, once while
-// its sink took. Flume itself delivers the lines 142 to 399 from them.
-func TestImportOfVersion2(t *testing.T) {
-	for _, tt := range []struct {
-		what       string
-		edit       func(b []byte)
-		upTo, open int
-	}{
-		{"as it was left", func([]byte) {}, 400, 0},
-		{"the last commit torn", func(b []byte) { b[lastRecord(b)+6] = 9 }, 399, 1},
-		{"the last commit gone", func(b []byte) { fill(b[lastRecord(b):], 0x80) }, 399, 1},
-		{"the last put torn", func(b []byte) { fill(b[lastRecord(b[:lastRecord(b)])+40:], 0) }, 399, 1},
-	} {
-		m := flumeDisk(t, "v2.tgz")
-		m.Edit("/v2/data/log-10", tt.edit)
-		d := flumeDirs(t, m, "/v2")
-		rep, err := Import(t.Context(), m, d, testEnv().Log, false, nil)
-		check(t, err)
-		if rep.Files != 7 || rep.Events != tt.upTo-142 || rep.Takes != 22 || rep.Open != tt.open || rep.Differs != 0 || rep.Moved != 8 {
-			t.Errorf("%s: %+v", tt.what, rep)
-		}
-		s := small()
-		s.CheckpointDir, s.DataDirs = "/v2/cp", []string{"/v2/data"}
-		c := mustOpen(t, m.Crash(rand.New(rand.NewPCG(1, 1))), s)
-		i := 142
-		for tx := take(t, c, 100); tx != nil; tx = take(t, c, 100) {
-			for _, e := range tx.Events() {
-				if want := fmt.Sprintf("line %06d %s", i, strings.Repeat("x", i%150)); string(e.Body) != want {
-					t.Fatalf("%s: %q, want %q", tt.what, e.Body, want)
-				}
-				i++
-			}
-			check(t, tx.Commit())
-		}
-		if i != tt.upTo {
-			t.Errorf("%s: the last line is %d, want %d", tt.what, i-1, tt.upTo-1)
-		}
-		mustClose(t, c)
-	}
-}
-
-// lastRecord returns where the last record of a version 2 log starts.
-func lastRecord(b []byte) int { return bytes.LastIndex(b, []byte{0x7f, 0xde, 0xad, 0xbe, 0xef}) }
-
-func fill(b []byte, x byte) {
-	for i := range b {
-		b[i] = x
-	}
 }
 
 const realQueue = "one[] [] three[{host h1} {k v}] vier ☃[{é ü}]"

@@ -3,7 +3,6 @@ package flumelog
 import (
 	"crypto/aes"
 	"crypto/cipher"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,9 +11,6 @@ import (
 // Flume encrypts a record's payload, and neither its first byte nor its length, with AES in counter mode
 // (AESCTRNoPaddingProvider). Every record of a file begins at the same initial vector, so that whoever has the files and
 // knows one record can read the others; nothing tells a wrong key from a right one.
-
-// ErrKey is returned for a log whose key is not there or not the right one.
-var ErrKey = errors.New("wrong key or none")
 
 // readCipher reads the encryption part of a log's .meta: 1 the cipher, 2 the key's alias, 3 the initial vector.
 func (l *Log) readCipher(b []byte, keys Keys) error {
@@ -39,7 +35,7 @@ func (l *Log) readCipher(b []byte, keys Keys) error {
 		key = keys(l.Key)
 	}
 	if key == nil {
-		return fmt.Errorf("it is encrypted with key %q, which is needed to read it: %w", l.Key, ErrKey)
+		return fmt.Errorf("it is encrypted with key %q, which was not given", l.Key)
 	}
 	var err error
 	l.block, err = aes.NewCipher(key)

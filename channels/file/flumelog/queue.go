@@ -78,7 +78,7 @@ func Load(fsys vfs.FS, dataDirs []string, checkpointDir string, keys Keys, progr
 		damages, records := len(q.Damages), q.Records
 		err := h.read(l, &q.Report)
 		if err == nil && l.Key != "" && len(q.Damages) > damages && q.Records == records {
-			err = fmt.Errorf("%s: key %q opens none of its records: %w", l.Name, l.Key, ErrKey)
+			err = fmt.Errorf("%s: key %q opens none of its records: it is another key", l.Name, l.Key)
 		}
 		if l.Key != "" {
 			q.Key = l.Key
