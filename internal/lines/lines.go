@@ -32,6 +32,9 @@ type Reader struct {
 	// Of NextAny:
 	clean       int  // no newline between scanned and here
 	afterReturn bool // a newline here belongs to the carriage return before it
+
+	// Of NextGroup:
+	line int // start of the line that is looked at; the lines from start to here are a group
 }
 
 // NewReader returns a reader of the lines of src.
@@ -67,6 +70,7 @@ func (r *Reader) renew() {
 	r.end = copy(r.chunk, rest)
 	r.scanned -= r.start
 	r.clean -= r.start
+	r.line = max(r.line-r.start, 0)
 	r.start, r.reads = 0, 0
 }
 
@@ -145,6 +149,44 @@ func (r *Reader) NextAny() (line []byte, ok bool) {
 	r.afterReturn = true
 	return line, true
 }
+
+// NextGroup is Next for lines that belong together: a group begins with a line for which first returns true, and ends before
+// the next such line, or where the caller ends it with TakeGroup. The lines stand in it as they were read, without the
+// newline at its end. first is asked once for each line.
+func (r *Reader) NextGroup(first func(line []byte) bool) (group []byte, ok bool) {
+	r.line = max(r.line, r.start)
+	for {
+		n := bytes.IndexByte(r.chunk[r.scanned:r.end], '\n')
+		if n < 0 {
+			r.scanned = r.end
+			return nil, false
+		}
+		begin := r.line
+		r.scanned += n + 1
+		r.line = r.scanned
+		if first(r.chunk[begin:r.scanned-1]) && begin > r.start {
+			group = r.chunk[r.start : begin-1]
+			r.start = begin
+			return group, true
+		}
+	}
+}
+
+// Group returns the whole lines of the group that is not ended yet, once NextGroup has returned false.
+func (r *Reader) Group() []byte { return r.chunk[r.start:max(r.line, r.start)] }
+
+// TakeGroup is Group without the newline at its end, and the reader goes on behind it. ok is false where there is no line.
+func (r *Reader) TakeGroup() (group []byte, ok bool) {
+	group = r.Group()
+	if len(group) == 0 {
+		return nil, false
+	}
+	r.start = r.line
+	return group[:len(group)-1], true
+}
+
+// Before returns the last n bytes before what comes next, or as many of them as the reader still has: those of the chunk.
+func (r *Reader) Before(n int) []byte { return r.chunk[max(r.start-n, 0):r.start] }
 
 // Rest returns what was read of the line that has no newline yet, once Next has returned false.
 func (r *Reader) Rest() []byte { return r.chunk[r.start:r.end] }

@@ -112,6 +112,73 @@ func TestAnyLineEndIsOne(t *testing.T) {
 	}
 }
 
+func TestAGroupEndsBeforeTheNextFirstLine(t *testing.T) {
+	const text = "x\ny\n1a\n b\n c\n2\n3d\n\n e\n4 unfinish"
+	want := []string{"x\ny", "1a\n b\n c", "2"}
+	isFirst := func(line []byte) bool { return len(line) > 0 && line[0] >= '0' && line[0] <= '9' }
+	for name, src := range map[string]io.Reader{"whole": strings.NewReader(text), "single bytes": iotest.OneByteReader(strings.NewReader(text))} {
+		r := NewReader(src)
+		var got []string
+		for err := error(nil); err == nil; {
+			_, err = r.Fill()
+			for group, ok := r.NextGroup(isFirst); ok; group, ok = r.NextGroup(isFirst) {
+				got = append(got, string(group))
+				if before := string(r.Before(len(group) + 1)); before != string(group)+"\n" && len(before) > len(group) {
+					t.Errorf("%s: before what comes next stands %q, want %q", name, before, group)
+				}
+			}
+		}
+		if !slices.Equal(got, want) || string(r.Rest()) != "3d\n\n e\n4 unfinish" || string(r.Group()) != "3d\n\n e\n" {
+			t.Errorf("%s: %q, %q and %q, want %q", name, got, r.Group(), r.Rest(), want)
+		}
+	}
+}
+
+func TestTakeGroupEndsAGroupThatMayGoOn(t *testing.T) {
+	r := NewReader(io.MultiReader(strings.NewReader("1\n a\n b"), strings.NewReader("c\n2\n")))
+	isFirst := func(line []byte) bool { return len(line) > 0 && line[0] != ' ' }
+	r.Fill()
+	r.NextGroup(isFirst)
+	if got, ok := r.TakeGroup(); !ok || string(got) != "1\n a" || string(r.Rest()) != " b" {
+		t.Errorf("TakeGroup: %q and %q, want the whole lines and the rest", got, r.Rest())
+	}
+	if got, ok := r.TakeGroup(); ok {
+		t.Errorf("TakeGroup again: %q, want none", got)
+	}
+	r.Fill()
+	if got, ok := r.NextGroup(isFirst); !ok || string(got) != " bc" {
+		t.Errorf("NextGroup: %q, want the lines that came later", got)
+	}
+	r.NextGroup(isFirst)
+	if got := string(r.Group()); got != "2\n" {
+		t.Errorf("Group: %q, want 2", got)
+	}
+}
+
+func FuzzGroups(f *testing.F) {
+	f.Add([]byte("1\n a\n2\n"), 4)
+	f.Fuzz(func(t *testing.T, text []byte, at int) {
+		at = min(max(at, 0), len(text))
+		r := NewReader(io.MultiReader(bytes.NewReader(text[:at]), bytes.NewReader(text[at:])))
+		isFirst := func(line []byte) bool { return !bytes.HasPrefix(line, []byte(" ")) }
+		var got []byte
+		for err := error(nil); err == nil; {
+			_, err = r.Fill()
+			for group, ok := r.NextGroup(isFirst); ok; group, ok = r.NextGroup(isFirst) {
+				for _, line := range bytes.Split(group, []byte("\n"))[1:] {
+					if isFirst(line) {
+						t.Errorf("%q has a first line in it", group)
+					}
+				}
+				got = append(append(got, group...), '\n')
+			}
+		}
+		if got = append(got, r.Rest()...); !bytes.Equal(got, text) {
+			t.Errorf("got %q, want %q", got, text)
+		}
+	})
+}
+
 func FuzzLines(f *testing.F) {
 	f.Add([]byte("a\n\nb\r\nc"), 1)
 	f.Fuzz(func(t *testing.T, text []byte, at int) {

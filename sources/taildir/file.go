@@ -5,13 +5,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strconv"
 	"syscall"
 	"time"
 
 	"goflume/event"
 	"goflume/internal/lines"
-	"goflume/sources"
 )
 
 // headBytes is how much of a file's start it is known by.
@@ -24,24 +22,42 @@ type file struct {
 	group   *group
 	headers []event.Header // shared by all its events
 	head    []byte         // its first bytes, of those that were delivered
+	tail    []byte         // what stands before pos
+	passed  [passedMarks]passed
+	passes  int // into passed
 
 	pos    int64 // everything before was delivered
 	read   int64 // everything before was read: what is larger or smaller has changed
 	grown  time.Time
 	unread bool // there may be something to read
 	listed bool // under a name of its group, when last looked
+	told   bool // that it cannot be read
 
 	f       *os.File // nil when closed
 	lines   *lines.Reader
 	waiting bool // lines were left for the next turn
+
+	own   bool      // it is no copy of another file, or one that is dealt with
+	until time.Time // it is not read before that, because it may become a copy
 }
+
+// passed is a place in a file with the hash of the bytes before it.
+type passed struct {
+	pos  int64
+	tail uint64
+}
+
+// passedMarks is how many of the last deliveries of a file are remembered.
+const passedMarks = 8
 
 func identityOf(info os.FileInfo) identity {
 	st := info.Sys().(*syscall.Stat_t)
 	return identity{uint64(st.Dev), st.Ino}
 }
 
-func (f *file) mark() mark { return mark{f.pos, len(f.head), hash(f.head)} }
+func (f *file) mark() mark {
+	return mark{f.pos, len(f.head), len(f.tail), hash(f.head), hash(f.tail)}
+}
 
 // name gives the file its path and its events their headers.
 func (f *file) name(path string, s *Settings) {
@@ -55,7 +71,7 @@ func (f *file) name(path string, s *Settings) {
 	f.headers = f.headers[:len(f.headers):len(f.headers)]
 }
 
-// resume takes a position over if the file is still the one that it was noted for.
+// resume takes a position over if the file is, or is a copy of, the one that it was noted for.
 func (f *file) resume(m mark, size int64) error {
 	if m.pos > size {
 		return nil
@@ -66,13 +82,23 @@ func (f *file) resume(m mark, size int64) error {
 	}
 	defer in.Close()
 	head := make([]byte, min(m.pos, headBytes))
+	tail := make([]byte, min(m.pos, tailBytes))
 	if _, err := io.ReadFull(in, head); err != nil {
 		return err
 	}
-	if m.headLen <= len(head) && hash(head[:m.headLen]) == m.head {
-		f.pos, f.head = m.pos, head
+	if _, err := in.ReadAt(tail, m.pos-int64(len(tail))); err != nil {
+		return err
+	}
+	if m.is(head, tail) {
+		f.pos, f.read, f.head, f.tail = m.pos, m.pos, head, tail
 	}
 	return nil
+}
+
+// is tells whether that is what stood at the start of the file and before the position.
+func (m mark) is(head, tail []byte) bool {
+	return m.headLen <= len(head) && (m.headLen == 0 || hash(head[:m.headLen]) == m.head) &&
+		m.tailLen <= len(tail) && (m.tailLen == 0 || hash(tail[len(tail)-m.tailLen:]) == m.tail)
 }
 
 // open opens the file unless it is open, under the name that it has now.
@@ -118,30 +144,20 @@ func names(dir string) map[identity]string {
 	return all
 }
 
-// check readies the file for reading on, from its start if it was truncated or begins otherwise than before.
-func (f *file) check() (restarted bool, err error) {
-	info, err := f.f.Stat()
-	if err != nil {
-		return false, err
-	}
+// replaced tells whether the file begins otherwise than before.
+func (f *file) replaced() (bool, error) {
 	var was, is [headBytes]byte
 	n := copy(was[:], f.head)
-	if f.lines == nil {
-		f.read = f.pos
-	} else if int64(n) == f.pos {
+	if f.lines != nil && int64(n) == f.pos {
 		n += copy(was[n:], f.lines.Rest())
+	}
+	if n == 0 {
+		return false, nil
 	}
 	if _, err := f.f.ReadAt(is[:n], 0); err != nil && err != io.EOF {
 		return false, err
 	}
-	if info.Size() < f.read || was != is {
-		f.pos, f.read, f.head, f.lines, restarted = 0, 0, nil, nil, true
-	}
-	if f.lines == nil {
-		f.lines = lines.NewReader(f.f)
-		_, err = f.f.Seek(f.pos, io.SeekStart)
-	}
-	return restarted, err
+	return was != is, nil
 }
 
 // close lets go of the file; it is opened again when it grows.
@@ -158,18 +174,31 @@ func (f *file) turn(ctx context.Context, w *follower) error {
 	if err := f.open(); err != nil {
 		return err
 	}
+	f.told = false
 	if f.waiting {
 		return f.send(ctx, w, false)
 	}
-	restarted, err := f.check()
+	if f.pos == 0 && !f.own {
+		if held, err := w.holds(ctx, f); held || err != nil {
+			f.unread = false
+			return err
+		}
+	}
+	replaced, err := f.replaced()
 	if err != nil {
 		return err
 	}
-	if restarted {
-		w.log.Info("The file was truncated or replaced and is read from its start", "file", f.path)
+	if replaced {
+		return f.startOver(ctx, w)
+	}
+	if f.lines == nil {
+		f.lines = lines.NewReader(newStream(f.f, f.pos, f.tail))
+		f.read = f.pos
 	}
 	n, err := f.lines.Fill()
 	switch {
+	case err == errReplaced:
+		return f.startOver(ctx, w)
 	case err != nil && err != io.EOF:
 		return err
 	case n > 0:
@@ -184,74 +213,17 @@ func (f *file) turn(ctx context.Context, w *follower) error {
 	return nil
 }
 
-// send sends the lines that were read, and the last one too if it is to be sent without a newline.
-func (f *file) send(ctx context.Context, w *follower, unfinished bool) error {
-	most := w.settings.MaxLineLength
-	batches := int64(0)
-	at := f.pos
-	f.waiting = false
-	for line, ok := f.lines.Next(); ok; line, ok = f.lines.Next() {
-		text := line
-		if n := len(line); n > 0 && line[n-1] == '\r' {
-			text = line[:n-1]
-		}
-		for ; len(text) > most; text = text[most:] {
-			f.add(w, text[:most], at)
-			at += int64(most)
-			line = line[most:]
-		}
-		f.add(w, text, at)
-		f.keep(line, "\n", at)
-		at += int64(len(line)) + 1
-		if len(w.batch.Events) >= w.settings.BatchSize {
-			if err := f.deliver(ctx, w, at); err != nil {
-				return err
-			}
-			if batches++; batches == w.settings.MaxBatchCount {
-				f.waiting = true
-				return nil
-			}
+// startOver reads a file from its start that was truncated or replaced. What was not read of it before may stand in a copy.
+func (f *file) startOver(ctx context.Context, w *follower) error {
+	w.log.Info("The file was truncated or replaced and is read from its start", "file", f.path, "position", f.pos)
+	if !w.followCopy(f.group, f.identity, f.path, f.mark(), f) && f.lines != nil {
+		if err := f.send(ctx, w, true); err != nil { // it stands nowhere else any more
+			return err
 		}
 	}
-	if rest := f.lines.Rest(); len(rest) >= most || unfinished && len(rest) > 0 {
-		for text := f.lines.Take(); len(text) > 0; text = text[min(most, len(text)):] {
-			piece := text[:min(most, len(text))]
-			f.add(w, piece, at)
-			f.keep(piece, "", at)
-			at += int64(len(piece))
-		}
-	}
-	if len(w.batch.Events) > 0 {
-		return f.deliver(ctx, w, at)
-	}
-	return nil
-}
-
-func (f *file) add(w *follower, text []byte, at int64) {
-	e := w.batch.Adopt(text)
-	e.Headers = f.headers
-	if w.settings.ByteOffsetHeader {
-		w.batch.SetHeader(e, "byteoffset", strconv.FormatInt(at, 10))
-	}
-}
-
-// keep adds to the head what was read at that offset.
-func (f *file) keep(line []byte, end string, at int64) {
-	if at != int64(len(f.head)) || len(f.head) == headBytes {
-		return
-	}
-	f.head = append(f.head, line[:min(len(line), headBytes-len(f.head))]...)
-	f.head = append(f.head, end[:min(len(end), headBytes-len(f.head))]...)
-}
-
-// deliver sends the batch until it is held, and notes that everything before at was delivered.
-func (f *file) deliver(ctx context.Context, w *follower, at int64) error {
-	err := sources.DeliverWith(ctx, w.out, &w.batch, w.settings.Retry.Backoff(), w.health)
-	w.batch.Reset()
-	if err != nil {
-		return err
-	}
-	f.pos = at
+	f.pos, f.read, f.head, f.tail, f.lines, f.waiting = 0, 0, nil, nil, nil, false
+	f.passed = [passedMarks]passed{}
+	f.own = true
 	w.note(f)
 	return nil
 }

@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -32,29 +32,37 @@ type follower struct {
 	batch  event.Batch
 	groups []*group
 
-	files  []*file // in the order in which they were found
-	byID   map[identity]*file
-	byPath map[string]*file
-	unread []*file
-	known  *memory
+	files     []*file // in the order in which they were found
+	byID      map[identity]*file
+	byPath    map[string]*file
+	unread    []*file
+	known     *memory
+	truncated []truncated // at the start
+
+	first func(line []byte) bool // of the lines of an event; nil: every line is one
+	open  map[*file]bool         // files with an event whose end was not read
+	endAt time.Time              // when the first of them is sent nevertheless; zero: there is none
 
 	journal *journal // nil after it failed, until it is started again
 	moved   bool     // a position has changed since the position file was written
 
-	watcher *fsnotify.Watcher // nil: there is none
-	watched map[string]bool   // directories
+	watcher *fsnotify.Watcher   // nil: there is none
+	watched map[string]identity // directories, and files behind links
 	lookAt  time.Time
 	writeAt time.Time
 	idleAt  time.Time
 }
 
 func newFollower(s *Source, out sources.Output) (*follower, error) {
-	w := &follower{Source: s, out: out, byID: map[identity]*file{}, byPath: map[string]*file{}, watched: map[string]bool{}}
+	w := &follower{Source: s, out: out, byID: map[identity]*file{}, byPath: map[string]*file{}, open: map[*file]bool{}, watched: map[string]identity{}}
 	var err error
 	if w.groups, err = s.settings.groups(); err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(filepath.Dir(s.settings.PositionFile), 0o750); err != nil {
+	if w.first, err = firstLine(s.settings.MultiLineStart); err != nil {
+		return nil, err
+	}
+	if err := s.fs.MkdirAll(filepath.Dir(s.settings.PositionFile)); err != nil {
 		return nil, err
 	}
 	w.known = s.recall()
@@ -75,9 +83,7 @@ func (w *follower) close() {
 	for _, f := range w.files {
 		f.close()
 	}
-	if w.journal != nil {
-		w.journal.f.Close()
-	}
+	w.dropJournal()
 	if w.watcher != nil {
 		w.watcher.Close()
 	}
@@ -122,12 +128,19 @@ func (w *follower) turns(ctx context.Context) {
 func (w *follower) failed(f *file, err error) {
 	f.unread = false
 	f.close()
-	w.counters.ReadFail.Add(1)
 	if errors.Is(err, fs.ErrNotExist) {
-		w.log.Warn("A file was removed before it was read to its end", "file", f.path, "position", f.pos)
+		if f.listed {
+			w.counters.ReadFail.Add(1)
+			w.log.Warn("A file was removed before it was read to its end", "file", f.path, "position", f.pos)
+		}
 		w.forget(f)
 		return
 	}
+	w.counters.ReadFail.Add(1)
+	if f.told {
+		return
+	}
+	f.told = true
 	w.log.Warn("Reading a file failed and will be tried again", "file", f.path, "position", f.pos, "err", err)
 }
 
@@ -148,6 +161,7 @@ func (w *follower) chores(ctx context.Context, now time.Time) {
 		w.closeIdle(ctx, now)
 		w.idleAt = now.Add(w.idleStep())
 	}
+	w.endEvents(ctx, now)
 	if !now.Before(w.writeAt) {
 		if err := w.writePositions(); err != nil {
 			w.log.Warn("Writing the position file failed and will be tried again", "err", err)
@@ -163,8 +177,8 @@ func (w *follower) idleStep() time.Duration {
 // wait waits for a change or for what is due next.
 func (w *follower) wait(ctx context.Context) {
 	next := w.lookAt
-	for _, at := range []time.Time{w.idleAt, w.writeAt} {
-		if at.Before(next) {
+	for _, at := range []time.Time{w.idleAt, w.writeAt, w.endAt} {
+		if at.Before(next) && !at.IsZero() {
 			next = at
 		}
 	}
@@ -202,11 +216,28 @@ func (w *follower) hear() {
 func (w *follower) noticed(e fsnotify.Event) {
 	f := w.byPath[e.Name]
 	switch {
-	case e.Has(fsnotify.Create), e.Has(fsnotify.Rename), e.Has(fsnotify.Remove):
-		w.lookSoon()
+	case e.Has(fsnotify.Rename | fsnotify.Remove):
+		if _, ok := w.watched[e.Name]; ok {
+			delete(w.watched, e.Name)
+			w.lookSoon()
+		}
+		fallthrough
+	case e.Has(fsnotify.Create):
+		if f != nil || w.wants(e.Name) {
+			w.lookSoon()
+		}
 	case f != nil && e.Has(fsnotify.Write):
 		w.mark(f)
 	}
+}
+
+// wants tells whether a file of that path is followed.
+func (w *follower) wants(path string) bool {
+	dir, name := filepath.Split(path)
+	return slices.ContainsFunc(w.groups, func(g *group) bool {
+		ok, err := g.pattern.FullMatch([]byte(name))
+		return ok && err == nil && filepath.Clean(dir) == g.dir
+	})
 }
 
 func (w *follower) lookSoon() {

@@ -3,27 +3,41 @@ package taildir
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
-	"hash/fnv"
 	"io/fs"
-	"os"
+	"path/filepath"
+
+	"goflume/internal/vfs"
 )
 
-// The journal stands beside the position file and gets one record per batch. It is compacted at start and when it is
-// long; a torn record at its end is dropped. On disk, little-endian:
+// The journal stands beside the position file and gets one record per batch. It is written anew at start and when it is
+// long; a torn record ends it. On disk, little-endian:
 //
 //	offset  0  "gofltail" and the version, 8 bits; 7 bytes zero
-//	then records of 40 bytes:
-//	        0  CRC-32C of the other 36
-//	        4  length of the head that is known, 16 bits; 2 bytes zero
+//	then records of 48 bytes:
+//	        0  CRC-32C of the other 44
+//	        4  length of the head that is known, 16 bits
+//	        6  length of the tail that is known, 8 bits
+//	        7  kind, 8 bits: 0 a file, 1 the position file
 //	        8  device
 //	       16  inode
 //	       24  position: everything before it was delivered
 //	       32  FNV-1a of the head, the file's first bytes
+//	       40  FNV-1a of the tail, the bytes before the position
+//
+// The record of the position file has the FNV-1a of its content in place of a position and zeros elsewhere: where the file
+// is another one now, somebody else wrote it.
 const (
-	journalMagic   = "gofltail\x01\x00\x00\x00\x00\x00\x00\x00"
-	recordBytes    = 40
+	journalMagic   = "gofltail\x02\x00\x00\x00\x00\x00\x00\x00"
+	recordBytes    = 48
 	compactRecords = 1 << 16
+	journalLimit   = 1 << 30 // bytes that are read at most
+)
+
+const (
+	kindFile     = 0
+	kindPosition = 1
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -31,83 +45,142 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // identity is a file while it exists.
 type identity struct{ dev, inode uint64 }
 
-// mark is how far a file was delivered, and what it began with.
+// mark is how far a file was delivered, and what it held there and at its start.
 type mark struct {
 	pos     int64
 	headLen int
-	head    uint64 // hash
+	tailLen int
+	head    uint64 // hashes
+	tail    uint64
 }
 
-func hash(head []byte) uint64 {
-	h := fnv.New64a()
-	h.Write(head)
-	return h.Sum64()
+// hash is FNV-1a.
+func hash(b []byte) uint64 {
+	h := uint64(14695981039346656037)
+	for _, c := range b {
+		h = (h ^ uint64(c)) * 1099511628211
+	}
+	return h
 }
 
+// noted is what a journal says.
+type noted struct {
+	marks     map[identity]mark
+	positions uint64 // hash of the position file; 0 for none
+}
+
+// journal is the one that is written.
 type journal struct {
-	f       *os.File
-	records int
+	fs      vfs.FS
+	f       vfs.File
+	size    int64
+	records int // since it was started
+	most    int
 	buf     []byte
 }
 
-// readJournal returns the last mark of each file.
-func readJournal(name string) (map[identity]mark, error) {
-	marks := map[identity]mark{}
-	text, err := os.ReadFile(name)
+// readJournal returns the last mark of each file. A missing journal has none.
+func readJournal(fsys vfs.FS, name string) (noted, error) {
+	n := noted{marks: map[identity]mark{}}
+	text, err := vfs.ReadFile(fsys, name, journalLimit)
 	if errors.Is(err, fs.ErrNotExist) {
-		return marks, nil
+		return n, nil
 	}
 	if err != nil {
-		return nil, err
+		return n, err
 	}
 	if len(text) < len(journalMagic) || string(text[:len(journalMagic)]) != journalMagic {
-		return nil, errors.New("position journal " + name + ": not one, or of another version")
+		return n, errors.New("position journal " + name + ": not one, or of another version")
 	}
 	for r := text[len(journalMagic):]; len(r) >= recordBytes; r = r[recordBytes:] {
 		if binary.LittleEndian.Uint32(r) != crc32.Checksum(r[4:recordBytes], castagnoli) {
 			break
 		}
-		id := identity{binary.LittleEndian.Uint64(r[8:]), binary.LittleEndian.Uint64(r[16:])}
-		marks[id] = mark{int64(binary.LittleEndian.Uint64(r[24:])), int(binary.LittleEndian.Uint16(r[4:])), binary.LittleEndian.Uint64(r[32:])}
+		pos := binary.LittleEndian.Uint64(r[24:])
+		if r[7] == kindPosition {
+			n.positions = pos
+			continue
+		}
+		n.marks[identity{binary.LittleEndian.Uint64(r[8:]), binary.LittleEndian.Uint64(r[16:])}] = mark{
+			pos: int64(pos), headLen: int(binary.LittleEndian.Uint16(r[4:])), tailLen: int(r[6]),
+			head: binary.LittleEndian.Uint64(r[32:]), tail: binary.LittleEndian.Uint64(r[40:]),
+		}
 	}
-	return marks, nil
+	return n, nil
 }
 
-func appendRecord(dst []byte, id identity, m mark) []byte {
+func appendRecord(dst []byte, kind byte, id identity, m mark) []byte {
 	at := len(dst)
 	dst = append(dst, 0, 0, 0, 0)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(m.headLen))
-	dst = append(dst, 0, 0)
-	dst = binary.LittleEndian.AppendUint64(dst, id.dev)
-	dst = binary.LittleEndian.AppendUint64(dst, id.inode)
-	dst = binary.LittleEndian.AppendUint64(dst, uint64(m.pos))
-	dst = binary.LittleEndian.AppendUint64(dst, m.head)
+	dst = append(dst, byte(m.tailLen), kind)
+	for _, v := range []uint64{id.dev, id.inode, uint64(m.pos), m.head, m.tail} {
+		dst = binary.LittleEndian.AppendUint64(dst, v)
+	}
 	binary.LittleEndian.PutUint32(dst[at:], crc32.Checksum(dst[at+4:], castagnoli))
 	return dst
 }
 
-// startJournal replaces the journal by one with just these marks and opens it.
-func startJournal(name string, marks map[identity]mark) (*journal, error) {
+// startJournal replaces the journal by one with just these marks, which is safe on disk then, and goes on with it.
+func startJournal(fsys vfs.FS, name string, n noted) (*journal, error) {
 	content := []byte(journalMagic)
-	for id, m := range marks {
-		content = appendRecord(content, id, m)
+	for id, m := range n.marks {
+		content = appendRecord(content, kindFile, id, m)
 	}
-	if err := replace(name, content); err != nil {
-		return nil, err
+	if n.positions != 0 {
+		content = appendRecord(content, kindPosition, identity{}, mark{pos: int64(n.positions)})
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
+	f, err := replace(fsys, name, content)
 	if err != nil {
 		return nil, err
 	}
-	return &journal{f: f}, nil
+	return &journal{fs: fsys, f: f, size: int64(len(content)), most: max(compactRecords, 2*len(n.marks))}, nil
 }
 
-// append notes a mark. After an error the rest of the journal may not be readable: it has to be started anew.
-func (j *journal) append(id identity, m mark) error {
+// note notes a mark. After an error the rest of the journal may not be readable: it has to be started anew.
+func (j *journal) note(id identity, m mark) error { return j.append(kindFile, id, m) }
+
+// notePositions notes that the position file is the one with that hash.
+func (j *journal) notePositions(hash uint64) error {
+	return j.append(kindPosition, identity{}, mark{pos: int64(hash)})
+}
+
+func (j *journal) append(kind byte, id identity, m mark) error {
+	j.buf = appendRecord(j.buf[:0], kind, id, m)
+	if _, err := j.f.WriteAt(j.buf, j.size); err != nil {
+		return err
+	}
 	j.records++
-	j.buf = appendRecord(j.buf[:0], id, m)
-	_, err := j.f.Write(j.buf)
-	return err
+	j.size += recordBytes
+	return nil
 }
 
-func (j *journal) long() bool { return j.records >= compactRecords }
+// long tells whether it is time to start the journal anew.
+func (j *journal) long() bool { return j.records >= j.most }
+
+// replace puts a file with that content in the place of name, whole or not at all, also when the power fails, and returns
+// it open.
+func replace(fsys vfs.FS, name string, content []byte) (vfs.File, error) {
+	next := name + ".next"
+	if err := fsys.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f, err := fsys.Create(next)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = f.WriteAt(content, 0); err == nil {
+		err = f.Datasync()
+	}
+	if err == nil {
+		err = fsys.Rename(next, name)
+	}
+	if err == nil {
+		err = fsys.SyncDir(filepath.Dir(name))
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write %s: %w", name, err)
+	}
+	return f, nil
+}

@@ -15,7 +15,7 @@ type found struct {
 }
 
 // look finds new, renamed, grown and truncated files. At the start it also finds those that were followed before and were
-// renamed since.
+// renamed or copied since.
 func (w *follower) look(start bool) {
 	w.lookAt = time.Now().Add(lookEvery)
 	if w.watcher == nil {
@@ -29,24 +29,20 @@ func (w *follower) look(start bool) {
 
 // lookAtUnlisted looks at files that have no name of their group any more: they are followed until they are idle.
 func (w *follower) lookAtUnlisted() {
-	renamed := map[*group]map[identity]string{}
 	for _, f := range slices.Clone(w.files) {
-		if f.listed {
+		if f.listed || f.group.missing {
 			continue
 		}
 		w.lookSooner() // the kernel tells its writes under a name that is not known
-		if f.f == nil && renamed[f.group] == nil {
-			renamed[f.group] = names(f.group.dir)
+		if f.f == nil && !f.unread {
+			if err := f.open(); err != nil {
+				w.failed(f, err)
+				continue
+			}
+			f.grown = time.Now() // who writes to it may not know of its new name yet
 		}
-		if path, ok := renamed[f.group][f.identity]; ok {
-			f.path = path
-		}
-		info, err := stat(f)
-		switch {
-		case err == nil && identityOf(info) == f.identity && info.Size() != f.read:
+		if info, err := stat(f); err == nil && info.Size() != f.read {
 			w.mark(f)
-		case f.f == nil && !f.unread:
-			w.forget(f)
 		}
 	}
 }
@@ -67,65 +63,88 @@ func stat(f *file) (os.FileInfo, error) {
 func (w *follower) lookGroup(g *group, start bool) {
 	dir, err := os.Stat(g.dir)
 	if err != nil {
-		if start {
-			w.known.incomplete = true
+		if !g.missing {
 			w.log.Warn("A directory cannot be looked into and will be tried again", "group", g.name, "err", err)
 		}
-		g.listed = time.Time{}
-		w.unlist(g)
+		if start {
+			w.known.incomplete = true
+		}
+		g.missing, g.listed = true, time.Time{}
+		delete(w.watched, g.dir)
+		w.lookSooner()
 		return
 	}
-	w.watch(g.dir)
+	g.missing = false
+	w.watch(g.dir, identityOf(dir))
 	// A directory that was changed just now may change again at the same time of its clock.
 	settled := dir.ModTime().Equal(g.listed) && time.Since(g.listed) > 2*time.Second
 	if w.settings.CachePatternMatching && settled {
 		w.lookAtKnown(g)
 		return
 	}
-	g.listed = dir.ModTime()
-	all := w.list(g)
-	w.unlist(g)
-	for _, found := range all {
-		w.found(g, found, start)
-	}
-	if start {
-		w.findRenamed(g)
-	}
-}
-
-func (w *follower) watch(dir string) {
-	if w.watcher == nil || w.watched[dir] {
-		return
-	}
-	w.watched[dir] = true
-	if err := w.watcher.Add(dir); err != nil {
-		w.log.Warn("The kernel does not tell of changes, files are looked at every second", "directory", dir, "err", err)
-		w.watcher.Close()
-		w.watcher = nil
-		w.lookSooner()
-	}
-}
-
-// list returns the files of the group, the one that was written to last at the end.
-func (w *follower) list(g *group) (all []found) {
-	entries, err := os.ReadDir(g.dir)
+	all, err := w.list(g)
 	if err != nil {
 		w.log.Warn("A directory cannot be looked into and will be tried again", "group", g.name, "err", err)
 		g.listed = time.Time{}
+		return
+	}
+	g.listed = dir.ModTime()
+	w.unlist(g)
+	fresh := start && w.settings.SkipToEnd && !w.known.knows(g.dir)
+	for _, found := range all {
+		w.found(g, found)
+	}
+	if start {
+		w.findRenamed(g)
+		w.findCopies(g)
+	}
+	if fresh {
+		w.skipAll(g)
+	}
+}
+
+// watch has the kernel tell of changes in the directory, or of the file where it is one.
+func (w *follower) watch(path string, id identity) {
+	if was, ok := w.watched[path]; w.watcher == nil || ok && was == id {
+		return
+	} else if ok {
+		w.watcher.Remove(path) // another directory of that name
+	}
+	err := w.watcher.Add(path)
+	if err == nil {
+		w.watched[path] = id
+		return
+	}
+	w.log.Warn("The kernel does not tell of changes, files are looked at every second", "path", path, "err", err)
+	w.watcher.Close()
+	w.watcher = nil
+	w.lookSooner()
+}
+
+// list returns the files of the group, the one that was written to last at the end.
+func (w *follower) list(g *group) (all []found, err error) {
+	entries, err := os.ReadDir(g.dir)
+	if err != nil {
+		return nil, err
 	}
 	for _, e := range entries {
 		if ok, err := g.pattern.FullMatch([]byte(e.Name())); !ok || err != nil {
 			continue
 		}
 		path := filepath.Join(g.dir, e.Name())
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
-			all = append(all, found{path, info})
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			continue
+		}
+		all = append(all, found{path, info})
+		if e.Type()&os.ModeSymlink != 0 {
+			w.watch(path, identityOf(info)) // it may stand in a directory that is not watched
 		}
 	}
 	slices.SortStableFunc(all, func(a, b found) int {
 		return cmp.Compare(a.info.ModTime().UnixNano(), b.info.ModTime().UnixNano())
 	})
-	return all
+	return all, nil
 }
 
 // unlist forgets the names of the group's files, but not the files.
@@ -146,6 +165,7 @@ func (w *follower) lookAtKnown(g *group) {
 		}
 		if info, err := os.Stat(f.path); err != nil || identityOf(info) != f.identity {
 			g.listed = time.Time{}
+			w.lookSoon()
 		} else if info.Size() != f.read {
 			w.mark(f)
 		}
@@ -153,20 +173,18 @@ func (w *follower) lookAtKnown(g *group) {
 }
 
 // found takes a file up, or its new name.
-func (w *follower) found(g *group, at found, start bool) {
+func (w *follower) found(g *group, at found) {
 	id := identityOf(at.info)
 	f := w.byID[id]
 	if f == nil {
-		f = w.take(g, id, at)
-		if start && w.settings.SkipToEnd && f.pos == 0 && !w.known.has(id, at.path) {
-			w.skip(f, at.info.Size())
-		}
+		f = w.take(g, at)
 	}
 	if f.listed {
 		return // a second name of the same file
 	}
 	if f.path != at.path {
 		f.name(at.path, &w.settings)
+		w.moved = true
 	}
 	f.listed = true
 	w.byPath[f.path] = f
@@ -175,29 +193,63 @@ func (w *follower) found(g *group, at found, start bool) {
 	}
 }
 
-// take begins to follow a file, where it was left if it is known.
-func (w *follower) take(g *group, id identity, at found) *file {
-	f := &file{identity: id, group: g, grown: time.Now()}
-	f.name(at.path, &w.settings)
-	if m, ok := w.known.mark(id, at.path); ok {
-		if err := f.resume(m, at.info.Size()); err != nil {
-			w.log.Warn("The position of a file cannot be checked, it is read from its start", "file", at.path, "err", err)
-		} else if f.pos != m.pos {
-			w.log.Info("The file was truncated or replaced and is read from its start", "file", at.path)
-		}
-	}
-	f.read = f.pos
-	w.files = append(w.files, f)
-	w.byID[id] = f
+// newFile returns a file that was not read yet.
+func newFile(g *group, at found, s *Settings) *file {
+	f := &file{identity: identityOf(at.info), group: g, grown: time.Now()}
+	f.name(at.path, s)
 	return f
 }
 
-// skip has the file read from its end on.
-func (w *follower) skip(f *file, size int64) {
-	if err := f.resume(mark{pos: size, head: hash(nil)}, size); err != nil {
-		w.log.Warn("Skipping to the end of a file failed, it is read from its start", "file", f.path, "err", err)
+// follow begins to follow the file.
+func (w *follower) follow(f *file) {
+	w.files = append(w.files, f)
+	w.byID[f.identity] = f
+}
+
+// take begins to follow a file, where it was left if it is known.
+func (w *follower) take(g *group, at found) *file {
+	f := newFile(g, at, &w.settings)
+	if m, ok := w.known.mark(f.identity, at.path); ok {
+		if err := f.resume(m, at.info.Size()); err != nil {
+			w.log.Warn("The position of a file cannot be checked, it is read from its start", "file", at.path, "err", err)
+		} else if f.pos != m.pos {
+			w.log.Info("The file was truncated or replaced and is read from its start", "file", at.path, "position", m.pos)
+			w.truncated = append(w.truncated, truncated{f, m})
+		}
 	}
-	f.read = f.pos
+	w.follow(f)
+	return f
+}
+
+// truncated is a file that was followed before and holds something else now.
+type truncated struct {
+	*file
+	was mark
+}
+
+// findCopies goes on in the copies of files that were truncated while nobody followed them.
+func (w *follower) findCopies(g *group) {
+	for _, t := range w.truncated {
+		w.followCopy(g, t.identity, t.path, t.was, nil)
+		t.own = true
+	}
+	w.truncated = nil
+}
+
+// skipAll has the files of the group read from their end on.
+func (w *follower) skipAll(g *group) {
+	for _, f := range w.files {
+		if f.group != g || f.pos > 0 {
+			continue
+		}
+		info, err := os.Stat(f.path)
+		if err == nil {
+			err = f.skipTo(info.Size())
+		}
+		if err != nil {
+			w.log.Warn("Skipping to the end of a file failed, it is read from its start", "file", f.path, "err", err)
+		}
+	}
 }
 
 // findRenamed finds files that were followed before and have a name now that is none of the group's, to read their rest.
@@ -213,14 +265,14 @@ func (w *follower) findRenamed(g *group) {
 		}
 		id := identityOf(info)
 		m, ok := w.known.marks[id]
-		if !ok || w.byID[id] != nil || info.Size() <= m.pos {
+		if !ok || w.byID[id] != nil || info.Size() < m.pos || m.headLen == 0 {
 			continue
 		}
-		f := w.take(g, id, found{filepath.Join(g.dir, e.Name()), info})
-		if f.pos == m.pos && m.headLen > 0 {
+		f := newFile(g, found{filepath.Join(g.dir, e.Name()), info}, &w.settings)
+		if f.resume(m, info.Size()) == nil && f.pos == m.pos { // else another file with its inode
+			f.own = true
+			w.follow(f)
 			w.mark(f)
-		} else {
-			w.forget(f) // another file with its inode
 		}
 	}
 }
@@ -232,6 +284,8 @@ func (w *follower) forget(f *file) {
 	w.files = slices.DeleteFunc(w.files, func(o *file) bool { return o == f })
 	w.unread = slices.DeleteFunc(w.unread, func(o *file) bool { return o == f })
 	delete(w.byID, f.identity)
+	delete(w.known.marks, f.identity)
+	delete(w.open, f)
 	if w.byPath[f.path] == f {
 		delete(w.byPath, f.path)
 	}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
+
+	"goflume/internal/vfs"
 )
 
 // position is one entry of Flume's position file. A fourth key would stop Flume's source.
@@ -18,52 +18,41 @@ type position struct {
 	File  string `json:"file"`
 }
 
-// readPositions returns the entries of a position file. One that is missing or empty has none.
-func readPositions(name string) ([]position, error) {
-	text, err := os.ReadFile(name)
+// positionLimit is how many bytes of a position file are read.
+const positionLimit = 1 << 30
+
+// readPositions returns the entries of a position file and the hash of its content. One that is missing or empty has none.
+func readPositions(fsys vfs.FS, name string) ([]position, uint64, error) {
+	text, err := vfs.ReadFile(fsys, name, positionLimit)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(bytes.TrimSpace(text)) == 0 {
-		return nil, nil
+		return nil, 0, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	var all []position
 	if err := json.Unmarshal(text, &all); err != nil {
-		return nil, fmt.Errorf("position file %s: %w", name, err)
+		return nil, 0, fmt.Errorf("position file %s: %w", name, err)
 	}
-	return all, nil
+	return all, hash(text), nil
 }
 
 // gson escapes what Flume's JSON library escapes and Go's does not.
 var gson = strings.NewReplacer("=", `\u003d`, "'", `\u0027`)
 
-// writePositions replaces the position file in one step.
-func writePositions(name string, all []position) error {
+// writePositions replaces the position file in one step and returns the hash of its content.
+func writePositions(fsys vfs.FS, name string, all []position) (uint64, error) {
 	if all == nil {
 		all = []position{}
 	}
 	text, err := json.Marshal(all)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return replace(name, []byte(gson.Replace(string(text))))
-}
-
-// replace puts a file with that content in the place of name: written, synced, renamed.
-func replace(name string, content []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(name), filepath.Base(name)+".*.tmp")
+	text = []byte(gson.Replace(string(text)))
+	f, err := replace(fsys, name, text)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	_, err = f.Write(content)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-	}
-	return err
+	return hash(text), f.Close()
 }

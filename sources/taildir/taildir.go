@@ -1,8 +1,9 @@
 // Package taildir is the source that follows files as they grow, and takes every line as an event.
 //
-// A file is known by its device, its inode and its first bytes, not by its name: one that was renamed is followed to its
-// end, one that was truncated or took over another's inode is read from its start. How far each file was delivered is
-// noted for every batch, so that after a crash at most one batch of each file comes again.
+// A file is known by its device, its inode, its first bytes and those before the position, not by its name: one that was
+// renamed is followed to its end, one that was truncated or took over another's inode is read from its start. What a file
+// held before it was truncated is looked for in a copy, as a rotation with copytruncate makes it. How far each file was
+// delivered is noted for every batch, so that after a crash at most one batch of each file comes again.
 package taildir
 
 import (
@@ -20,6 +21,7 @@ import (
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/internal/retry"
+	"goflume/internal/vfs"
 	"goflume/sources"
 )
 
@@ -52,8 +54,14 @@ type Settings struct {
 	FileHeader bool `conf:"fileHeader"`
 	// Name of that header.
 	FileHeaderKey string `conf:"fileHeaderKey"`
-	// Longest line in bytes; what is longer becomes several events.
+	// Longest line in bytes, or longest event of several lines; what is longer becomes several events.
 	MaxLineLength int `conf:"maxLineLength" min:"1"`
+	// Java regular expression that is found in the first line of an event: lines in which it is not belong to the event
+	// before them, with their line ends between them. Without it every line is an event.
+	MultiLineStart string `conf:"multiLineStart"`
+	// Longest wait for more lines of an event, after which those that came are sent. A file's end ends no event, the next
+	// first line does.
+	MultiLineTimeout time.Duration `conf:"multiLineTimeout" unit:"ms" min:"1"`
 	// Waits while the channels refuse.
 	Retry retry.Settings `conf:",inline"`
 }
@@ -68,6 +76,7 @@ func init() {
 		CachePatternMatching: true,
 		FileHeaderKey:        "file",
 		MaxLineLength:        16 << 20,
+		MultiLineTimeout:     5 * time.Second,
 		Retry:                retry.DefaultSettings,
 	}, New)
 }
@@ -83,6 +92,9 @@ func (s *Settings) Validate() error {
 			return conf.Errorf("filegroups."+g, "%v", err)
 		}
 	}
+	if _, err := firstLine(s.MultiLineStart); err != nil {
+		return conf.Errorf("multiLineStart", "%v", err)
+	}
 	return nil
 }
 
@@ -92,6 +104,7 @@ type group struct {
 	pattern   *javaregex.Regexp
 	headers   []header
 	listed    time.Time // modification time of the directory when it was listed
+	missing   bool      // the directory could not be looked into
 }
 
 type header struct{ key, value string }
@@ -111,6 +124,8 @@ func newGroup(name, pattern string) (*group, error) {
 // Source follows files.
 type Source struct {
 	settings Settings
+	fs       vfs.FS // for the position file and its journal
+	copyTime time.Duration
 	log      *slog.Logger
 	health   func(error)
 	counters metric.SourceCounters
@@ -125,7 +140,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 		}
 		s.PositionFile = filepath.Join(home, rest)
 	}
-	return &Source{settings: s, log: env.Log, health: env.Health, counters: metric.NewSource(env.Metrics)}, nil
+	return &Source{settings: s, fs: vfs.OS{}, copyTime: copyTime, log: env.Log, health: env.Health, counters: metric.NewSource(env.Metrics)}, nil
 }
 
 // Run follows the files until ctx is cancelled. Each run goes on from the positions on disk.

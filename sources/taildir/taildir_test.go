@@ -42,7 +42,7 @@ func newTail(t *testing.T) *tail {
 	return &tail{t, dir, Settings{
 		Groups: []string{"f1"}, Patterns: map[string]string{"f1": dir + "/logs/.*[.]log"}, PositionFile: dir + "/pos/taildir_position.json",
 		IdleTimeout: time.Hour, WritePosInterval: time.Hour, BatchSize: 100, MaxBatchCount: 1 << 60, CachePatternMatching: true,
-		FileHeaderKey: "file", MaxLineLength: 1 << 20, Retry: retry.Settings{Step: time.Millisecond, Max: time.Millisecond},
+		FileHeaderKey: "file", MaxLineLength: 1 << 20, MultiLineTimeout: time.Hour, Retry: retry.Settings{Step: time.Millisecond, Max: time.Millisecond},
 	}}
 }
 
@@ -74,7 +74,9 @@ func (t *tail) source() *Source {
 	t.ok(t.Settings.Validate())
 	s, err := New(registry.Env{Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(metric.Source, "a1", "r1", "TAILDIR")}, t.Settings)
 	t.ok(err)
-	return s.(*Source)
+	source := s.(*Source)
+	source.copyTime = 100 * time.Millisecond
+	return source
 }
 
 func (t *tail) run(out sources.Output) (stop func()) {
@@ -307,13 +309,13 @@ func TestATruncatedFileIsReadFromItsStart(t *testing.T) {
 	}
 }
 
-func TestAnUnfinishedLineOfATruncatedFileIsForgotten(t *testing.T) {
+func TestAnUnfinishedLineOfATruncatedFileIsSentAsItIs(t *testing.T) {
 	d, out := newTail(t), &flowtest.Recorder{}
 	d.write("a.log", "1\nunfinished")
 	d.run(out)
 	d.wait(out, "1")
 	d.write("a.log", "2\n3\n")
-	d.wait(out, "1", "2", "3")
+	d.wait(out, "1", "unfinished", "2", "3")
 }
 
 func TestAfterACrashNothingDeliveredComesAgain(t *testing.T) {
@@ -350,20 +352,20 @@ func TestFlumesPositionFileIsEnough(t *testing.T) {
 	}
 }
 
-func TestTheNewerOfBothPositionsWins(t *testing.T) {
+func TestPositionsThatFlumeWroteSinceWin(t *testing.T) {
 	for _, flume := range []bool{true, false} {
 		d, out := newTail(t), &flowtest.Recorder{}
 		d.write("a.log", "1\n2\n3\n")
-		d.crash(out)
-		info, err := os.Stat(d.path("a.log"))
-		d.ok(err)
-		d.ok(os.WriteFile(d.PositionFile, fmt.Appendf(nil, `[{"inode":%d,"pos":2,"file":"%s"}]`, identityOf(info).inode, d.path("a.log")), 0o644))
-		at := time.Now().Add(time.Hour)
-		if !flume {
-			at = time.Now().Add(-time.Hour)
+		stop := d.run(out)
+		d.wait(out, "1", "2", "3")
+		stop()
+		if flume {
+			info, err := os.Stat(d.path("a.log"))
+			d.ok(err)
+			d.ok(os.WriteFile(d.PositionFile, fmt.Appendf(nil, `[{"inode":%d,"pos":2,"file":"%s"}]`, identityOf(info).inode, d.path("a.log")), 0o644))
 		}
-		d.ok(os.Chtimes(d.PositionFile, at, at))
 		d.append("a.log", "4\n")
+		d.crash(out)
 		d.crash(out)
 		want := []string{"1", "2", "3", "2", "3", "4"}
 		if !flume {
@@ -447,34 +449,6 @@ func TestADirectoryMayComeLater(t *testing.T) {
 	d.wait(out, "1")
 }
 
-func TestATornRecordEndsTheJournal(t *testing.T) {
-	d := newTail(t)
-	name := filepath.Join(d.dir, "journal")
-	j, err := startJournal(name, map[identity]mark{{1, 2}: {pos: 3, headLen: 3, head: 4}})
-	d.ok(err)
-	d.ok(j.append(identity{1, 2}, mark{5, 3, 4}))
-	d.ok(j.append(identity{1, 9}, mark{7, 0, hash(nil)}))
-	d.ok(j.f.Close())
-	for cut, want := range map[int]map[identity]mark{
-		0: {{1, 2}: {5, 3, 4}, {1, 9}: {7, 0, hash(nil)}},
-		1: {{1, 2}: {5, 3, 4}},
-	} {
-		text, err := os.ReadFile(name)
-		d.ok(err)
-		torn := name + ".torn"
-		d.ok(os.WriteFile(torn, text[:len(text)-cut], 0o600))
-		got, err := readJournal(torn)
-		d.ok(err)
-		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("without the last %d bytes: %v, want %v", cut, got, want)
-		}
-	}
-	d.ok(os.WriteFile(name, []byte("something else, and long enough for it"), 0o600))
-	if _, err := readJournal(name); err == nil {
-		t.Error("a file that is no journal is read as one")
-	}
-}
-
 func TestLinesCostNoAllocation(t *testing.T) {
 	d, out := newTail(t), &flowtest.Recorder{}
 	d.write("a.log", strings.Repeat(strings.Repeat("x", 211)+"\n", 20_000))
@@ -501,15 +475,15 @@ type hole struct{}
 func (hole) Send(context.Context, *event.Batch) error { return nil }
 func (hole) Limits() (most, room int)                 { return 0, -1 }
 
-func FuzzJournal(f *testing.F) {
-	f.Add([]byte(journalMagic))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		name := filepath.Join(t.TempDir(), "journal")
-		if err := os.WriteFile(name, append([]byte(journalMagic), text...), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := readJournal(name); err != nil {
-			t.Error(err)
-		}
-	})
+func TestSkipToEndReadsWhatCameWhileNobodyFollowed(t *testing.T) {
+	d, out := newTail(t), &flowtest.Recorder{}
+	d.SkipToEnd = true
+	d.write("a.log", "old\n")
+	d.crash(out)
+	d.ok(os.Rename(d.path("a.log"), d.path("a.old")))
+	d.write("a.log", "new\n")
+	d.crash(out)
+	if got := out.Bodies(); !slices.Equal(got, []string{"new"}) {
+		t.Errorf("got %q, want what came after the first start", got)
+	}
 }
