@@ -1,6 +1,7 @@
 package test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -48,41 +49,12 @@ a1.sinks.k1.batchSize = 5000
 // found reads every document of an index and gives the text of the field to the ledger.
 func found(t *testing.T, s *service.SearchServer, index string, l *ledger.Ledger) {
 	t.Helper()
-	type page struct {
-		Scroll string `json:"_scroll_id"`
-		Hits   struct {
-			Hits []struct {
-				Source struct {
-					Message string `json:"@message"`
-				} `json:"_source"`
-			} `json:"hits"`
-		} `json:"hits"`
-	}
-	ask := func(path, body string) page {
-		t.Helper()
-		text, err := s.Do(t.Context(), http.MethodPost, path, "application/json", strings.NewReader(body))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var p page
-		if err := json.Unmarshal(text, &p); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	if _, err := s.Do(t.Context(), http.MethodPost, "/"+index+"/_refresh", "", nil); err != nil {
+	var lines bytes.Buffer
+	if err := s.Messages(t.Context(), index, &lines); err != nil {
 		t.Fatal(err)
 	}
-	p := ask("/"+index+"/_search?scroll=1m", `{"size":10000,"sort":["_doc"],"_source":["@message"]}`)
-	for len(p.Hits.Hits) > 0 {
-		var lines strings.Builder
-		for _, h := range p.Hits.Hits {
-			lines.WriteString(h.Source.Message + "\n")
-		}
-		if err := l.Arrived(strings.NewReader(lines.String())); err != nil {
-			t.Fatal(err)
-		}
-		p = ask("/_search/scroll", fmt.Sprintf(`{"scroll":"1m","scroll_id":%q}`, p.Scroll))
+	if err := l.Arrived(&lines); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -122,6 +122,35 @@ func (l *Ledger) noteLocked(line, scratch []byte, whole bool) {
 	}
 }
 
+// Acknowledge takes note that a client's lines from first up to, but not with, end were acknowledged, by whatever counts as
+// that: a line appended to a file that is followed, a file put into a directory.
+func (l *Ledger) Acknowledge(client, first, end int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.clients[client]
+	for n := first; n < end; n++ {
+		if !c.acked[n] {
+			c.acked[n] = true
+			c.total++
+		}
+	}
+}
+
+// Forget takes back all that arrived, to look at the destination anew.
+func (l *Ledger) Forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.torn, l.strange = 0, nil
+	for i := range l.clients {
+		c := &l.clients[i]
+		clear(c.arrived)
+		c.last, c.behind = -1, 0
+	}
+}
+
+// Lines is how many lines a client has.
+func (l *Ledger) Lines() int { return l.lines }
+
 // Acked is how many lines were acknowledged so far.
 func (l *Ledger) Acked() int {
 	l.mu.Lock()

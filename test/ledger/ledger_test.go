@@ -66,6 +66,24 @@ func TestAChangedByteIsATornLine(t *testing.T) {
 	}
 }
 
+func TestAForgottenArrivalIsJudgedAnew(t *testing.T) {
+	l := New(1, 4, 40)
+	l.Acknowledge(0, 0, 3)
+	l.Acknowledge(0, 2, 3)
+	for range 2 {
+		if err := l.Arrived(bytes.NewReader(append(text(l, 0, 1, 0), "torn"...))); err != nil {
+			t.Fatal(err)
+		}
+		if v := l.Verdict(); v.Acked != 3 || v.Distinct != 2 || v.Lost != 1 || v.Torn != 1 || v.Disorder != 1 || v.Duplicates != 0 {
+			t.Errorf("got %v", v)
+		}
+		l.Forget()
+	}
+	if v := l.Verdict(); v.Distinct != 0 || v.Lost != 3 || v.Torn != 0 {
+		t.Errorf("got %v after everything was forgotten", v)
+	}
+}
+
 // TestFeedSendsAgain has a server that refuses every seventh line and hangs up after some, and keeps what it takes.
 func TestFeedSendsAgain(t *testing.T) {
 	const lines = 500

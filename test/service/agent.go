@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -28,6 +29,8 @@ type Agent struct {
 	Args []string
 	// Env is added to the environment, KEY=value.
 	Env []string
+	// Under is put in front of the program, such as nsenter and what it needs.
+	Under []string
 	// Unready lets Start return once the monitoring port answers, whatever /readyz says.
 	Unready bool
 }
@@ -88,8 +91,9 @@ func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
 	if name == "" {
 		name = "a1"
 	}
-	argv := append([]string{binary, "run", "--conf-file", a.conf, "--name", name, "-Dflume.monitoring.type=http",
-		"-Dflume.monitoring.host=127.0.0.1", "-Dflume.monitoring.port=" + strconv.Itoa(a.monitor)}, c.Args...)
+	argv := append(slices.Clone(c.Under), binary, "run", "--conf-file", a.conf, "--name", name, "-Dflume.monitoring.type=http",
+		"-Dflume.monitoring.host=127.0.0.1", "-Dflume.monitoring.port="+strconv.Itoa(a.monitor))
+	argv = append(argv, c.Args...)
 	a.Process, err = r.Start(Command{Name: "agent", Argv: argv, Env: append([]string{
 		"XDG_STATE_HOME=" + filepath.Join(r.Dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(r.Dir, "tmp"),
 	}, c.Env...)})
