@@ -2,72 +2,153 @@ package test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/IBM/sarama"
 
+	"goflume/internal/kafka"
+	"goflume/internal/metric"
 	"goflume/test/service"
 )
 
 const flowPartitions = 6
 
 // numberedTopic fills a topic with 0 ... n-1, number i in partition i mod 6, while faults come and go. The function
-// returned waits until all are there; sent is how many are.
+// returned waits until all are there; sent is how many are. Who fills it is our own producer: what it lost, doubled or
+// changed places of would be judged as the agent's.
 func numberedTopic(t *testing.T, k *service.KafkaCluster, topic string, n int) (sent *atomic.Int64, wait func()) {
 	t.Helper()
 	createTopic(t, k.Addrs(), topic, flowPartitions, int16(len(k.Brokers)))
-	p, err := kgo.NewClient(kgo.SeedBrokers(k.Addrs()...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+	cfg, err := kafka.ReadProducer("", "all", map[string]string{"request.timeout.ms": "5000", "buffer.memory": "268435456"}).ProducerConfig()
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.Brokers, cfg.Log = k.Addrs(), slog.New(slog.DiscardHandler)
+	cfg.Created, cfg.Closed, cfg.Failed, cfg.Repeated = new(metric.Counter), new(metric.Counter), new(metric.Counter), new(metric.Counter)
+	p := kafka.NewProducer(cfg)
+	if err := p.Open(t.Context(), topic); err != nil {
+		t.Fatal(err)
+	}
 	sent = new(atomic.Int64)
-	var failed atomic.Pointer[error]
+	failed := make(chan error, 1)
+	fail := func(err error) {
+		select {
+		case failed <- err:
+		default:
+		}
+	}
+	keys := partitionKeys(t)
 	fed := make(chan struct{})
 	began := time.Now()
+	const together = 100
 	go func() {
 		defer close(fed)
-		for i := range n {
-			if i%100 == 0 { // so that there is a flow while faults come and go
-				time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / flowRate)))
+		var open sync.WaitGroup
+		defer open.Wait()
+		for i := 0; i < n; i += together {
+			time.Sleep(time.Until(began.Add(time.Duration(i) * time.Second / flowRate))) // so that there is a flow while faults come and go
+			to, err := p.Topic(t.Context(), topic, flowPartitions)
+			if err != nil {
+				fail(err)
+				return
 			}
-			p.Produce(t.Context(), &kgo.Record{Topic: topic, Partition: int32(i % flowPartitions), Value: strconv.AppendInt(nil, int64(i), 10)},
-				func(_ *kgo.Record, err error) {
-					if sent.Add(1); err != nil {
-						failed.Store(&err)
-					}
-				})
+			tx := p.NewTransaction(together)
+			for j := i; j < min(i+together, n); j++ {
+				value := tx.Bytes(12)
+				value = strconv.AppendInt(value[:0], int64(j), 10)
+				if err := tx.Add(kafka.Message{Topic: to, Partition: int32(j % flowPartitions), Key: keys[j%flowPartitions],
+					Value: value, Time: time.Now()}); err != nil {
+					fail(err)
+					return
+				}
+			}
+			open.Add(1)
+			if err := p.Send(t.Context(), tx, func(err error) {
+				if sent.Add(together); err != nil {
+					fail(err)
+				}
+				open.Done()
+			}); err != nil {
+				open.Done()
+				fail(err)
+				return
+			}
 		}
 	}()
+	t.Cleanup(p.Close)
 	return sent, func() {
 		t.Helper()
 		<-fed
-		err := p.Flush(t.Context())
-		if e := failed.Load(); e != nil {
-			err = *e
-		}
 		p.Close()
-		if err != nil {
+		select {
+		case err := <-failed:
 			t.Fatalf("filling topic %s: %v", topic, err)
+		default:
+		}
+		if n := cfg.Repeated.Value(); n > 0 {
+			t.Errorf("%d messages were filled in twice: brokers come and go, but know a batch again", n)
 		}
 	}
 }
 
-// flowVerdict is what became of numbered messages in a topic.
+// partitionKeys are keys that choose partition 0, 1 and so on.
+func partitionKeys(t *testing.T) (keys [flowPartitions][]byte) {
+	t.Helper()
+	p := sarama.NewMurmur2Partitioner("")
+	for i, left := 0, flowPartitions; left > 0; i++ {
+		key := strconv.Itoa(i)
+		at, err := p.Partition(&sarama.ProducerMessage{Key: sarama.StringEncoder(key)}, flowPartitions)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if keys[at] == nil {
+			keys[at] = []byte(key)
+			left--
+		}
+	}
+	return keys
+}
+
+// flowVerdict is what became of numbered messages.
 type flowVerdict struct{ lost, doubled, disordered int }
+
+// judge takes in numbers in the order in which they are read.
+type judge struct {
+	flowVerdict
+	seen []bool
+	last [flowPartitions]int
+}
+
+func newJudge(n int) *judge { return &judge{flowVerdict: flowVerdict{lost: n}, seen: make([]bool, n)} }
+
+// take notes one number; only its first occurrence counts for the order.
+func (j *judge) take(i int) {
+	if j.seen[i] {
+		j.doubled++
+		return
+	}
+	j.seen[i] = true
+	j.lost--
+	last := &j.last[i%flowPartitions]
+	if i < *last {
+		j.disordered++
+	}
+	*last = i
+}
 
 // judgeFlow reads the topic until each number was there or nothing more comes.
 func judgeFlow(t *testing.T, k *service.KafkaCluster, topic string, n int, limit time.Duration) flowVerdict {
 	t.Helper()
-	seen := make([]bool, n)
-	var v flowVerdict
-	var last [flowPartitions]int
-	left := n
+	j := newJudge(n)
 	for m := range readTopic(t, k.Addrs(), topic, 3*n, limit) {
 		i, err := strconv.Atoi(string(m.Value))
 		if err != nil || i < 0 || i >= n {
@@ -76,21 +157,11 @@ func judgeFlow(t *testing.T, k *service.KafkaCluster, topic string, n int, limit
 		if int(m.Partition) != i%flowPartitions {
 			t.Fatalf("%d is in partition %d", i, m.Partition)
 		}
-		if seen[i] {
-			v.doubled++
-			continue
-		}
-		seen[i] = true
-		if i < last[m.Partition] {
-			v.disordered++
-		}
-		last[m.Partition] = i
-		if left--; left == 0 {
+		if j.take(i); j.lost == 0 {
 			break
 		}
 	}
-	v.lost = left
-	return v
+	return j.flowVerdict
 }
 
 // kafkaToKafka copies one topic to another, partition by partition.
@@ -196,16 +267,49 @@ func TestRealKafkaFrozenForGoodDoesNotHoldTheAgent(t *testing.T) {
 	}
 }
 
-// Three agents share a group over file channels; they are killed, stopped and started again. Order holds only for as long as
-// a partition stays with one agent, so that loss alone is judged.
+// Three agents share a group; they are killed, stopped and started again. With a file channel in the agents order holds only
+// for as long as a partition stays with one of them, so that loss alone is judged. With Kafka as the channel the order holds
+// over hand-overs too: what one agent has not committed comes to the next, from there on.
 func TestRealKafkaGroupMembersComeAndGo(t *testing.T) {
 	k := service.Shared(t, service.Kafka{Brokers: 3})
-	const from, to = "group-from", "group-to"
+	for _, flow := range []struct {
+		name    string
+		conf    func(from, to string) string
+		ordered bool
+	}{
+		{"range-file", func(from, to string) string {
+			return kafkaToKafka(k.Bootstrap(), from, to, from, "file") + strategy("a1.sources.r1", "range")
+		}, false},
+		{"cooperative-file", func(from, to string) string {
+			return kafkaToKafka(k.Bootstrap(), from, to, from, "file") + strategy("a1.sources.r1", "cooperative-sticky")
+		}, false},
+		{"range-channel", func(from, to string) string {
+			return channelToKafka(k.Bootstrap(), from, to) + strategy("a1.channels.c1", "range")
+		}, true},
+		{"cooperative-channel", func(from, to string) string {
+			return channelToKafka(k.Bootstrap(), from, to) + strategy("a1.channels.c1", "cooperative-sticky")
+		}, true},
+	} {
+		t.Run(flow.name, func(t *testing.T) {
+			if flowsTogether {
+				t.Parallel()
+			}
+			membersComeAndGo(t, k, flow.name, flow.conf, flow.ordered)
+		})
+	}
+}
+
+func strategy(component, name string) string {
+	return fmt.Sprintf("%s.kafka.consumer.partition.assignment.strategy = %s\n", component, name)
+}
+
+func membersComeAndGo(t *testing.T, k *service.KafkaCluster, name string, conf func(from, to string) string, ordered bool) {
+	from, to := name+"-from", name+"-to"
 	createTopic(t, k.Addrs(), to, flowPartitions, 3)
 	sent, wait := numberedTopic(t, k, from, flowMessages)
 	var agents []*service.AgentServer
 	for range 3 {
-		agents = append(agents, service.Start(t, service.Agent{Conf: kafkaToKafka(k.Bootstrap(), from, to, "group", "file")}))
+		agents = append(agents, service.Start(t, service.Agent{Conf: conf(from, to)}))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), flowLimit)
 	defer cancel()
@@ -227,12 +331,35 @@ func TestRealKafkaGroupMembersComeAndGo(t *testing.T) {
 	wait()
 	v := judgeFlow(t, k, to, flowMessages, flowLimit)
 	t.Logf("%d messages: %+v", flowMessages, v)
-	if v.lost > 0 {
-		t.Errorf("%+v, want none lost", v)
+	if v.lost > 0 || ordered && v.disordered > 0 {
+		t.Errorf("%+v, want none lost, and none out of order over Kafka's channel", v)
 	}
 }
 
-// A topic goes through a file channel into HDFS while the agent is killed.
+// channelToKafka copies one topic, which is a channel of bodies, to another. Keys choose the partitions.
+func channelToKafka(bootstrap, from, to string) string {
+	return fmt.Sprintf(`
+a1.channels = c1
+a1.sinks = k1
+a1.channels.c1.type = kafka
+a1.channels.c1.kafka.bootstrap.servers = %[1]s
+a1.channels.c1.kafka.topic = %[2]s
+a1.channels.c1.kafka.consumer.group.id = %[2]s
+a1.channels.c1.parseAsFlumeEvent = false
+a1.channels.c1.kafka.consumer.session.timeout.ms = 6000
+a1.channels.c1.kafka.consumer.heartbeat.interval.ms = 1000
+a1.channels.c1.kafka.consumer.request.timeout.ms = 5000
+a1.sinks.k1.type = kafka
+a1.sinks.k1.channel = c1
+a1.sinks.k1.flumeBatchSize = 500
+a1.sinks.k1.allowTopicOverride = false
+a1.sinks.k1.kafka.bootstrap.servers = %[1]s
+a1.sinks.k1.kafka.topic = %[3]s
+a1.sinks.k1.kafka.producer.request.timeout.ms = 5000
+`, bootstrap, from, to)
+}
+
+// A topic goes through a file channel into HDFS while the agent is killed, brokers are killed and one freezes.
 func TestRealKafkaToHDFSOutlivesItsAgent(t *testing.T) {
 	k := service.Shared(t, service.Kafka{Brokers: 3})
 	h := service.Shared(t, service.HDFS{})
@@ -253,28 +380,36 @@ a1.sinks.k1.hdfs.rollSize = 16777216
 	a := service.Start(t, service.Agent{Conf: conf})
 	ctx, cancel := context.WithTimeout(t.Context(), flowLimit)
 	defer cancel()
-	for i := range 3 {
-		awaitSent(t, sent, (i+1)*flowMessages/4)
-		a.Kill()
-		if err := a.Restart(); err != nil {
-			t.Fatal(err)
+	for i := range 6 {
+		awaitSent(t, sent, (i+1)*flowMessages/8)
+		if i == 5 {
+			k.Brokers[1].Freeze()
+			time.Sleep(9 * time.Second)
+			k.Brokers[1].Thaw()
+			break
 		}
-		if err := a.AwaitReady(ctx); err != nil {
+		if i%2 == 0 {
+			a.Kill()
+			if err := errors.Join(a.Restart(), a.AwaitReady(ctx)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		k.Brokers[i/2].Kill()
+		if err := errors.Join(k.Brokers[i/2].Restart(), k.AwaitBrokers(ctx, 3)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	wait()
-	seen := make([]bool, flowMessages)
-	left, doubled := flowMessages, 0
+	var j *judge
 	err := service.Await(ctx, "all numbers in HDFS", func(ctx context.Context) error {
 		client := dialHDFS(t, h)
 		files, err := client.ReadDir("/kafka")
 		if err != nil {
 			return err
 		}
-		clear(seen)
-		left, doubled = flowMessages, 0
-		for _, f := range files {
+		j = newJudge(flowMessages)
+		for _, f := range files { // their names are in the order in which they were opened
 			name := "/kafka/" + f.Name()
 			if strings.HasSuffix(name, ".tmp") {
 				h.RecoverLease(ctx, name) // of the killed ones; the one in use is closed by the stop below
@@ -284,29 +419,27 @@ a1.sinks.k1.hdfs.rollSize = 16777216
 				return err
 			}
 			for line := range strings.Lines(string(text)) {
-				i, err := strconv.Atoi(strings.TrimSpace(line))
-				switch {
-				case err != nil || i < 0 || i >= flowMessages:
-				case seen[i]:
-					doubled++
-				default:
-					seen[i] = true
-					left--
+				number, whole := strings.CutSuffix(line, "\n") // a killed agent's last line may be torn
+				if i, err := strconv.Atoi(number); whole && err == nil && i >= 0 && i < flowMessages {
+					j.take(i)
 				}
 			}
 		}
-		if left > 0 {
+		if j.lost > 0 {
 			if a.Running() {
 				if err := a.AwaitEmpty(ctx, "c1"); err != nil {
 					return err
 				}
 			}
-			return fmt.Errorf("%d are missing", left)
+			return fmt.Errorf("%d are missing", j.lost)
 		}
 		return nil
 	})
-	t.Logf("%d messages: %d lost, %d doubled", flowMessages, left, doubled)
+	t.Logf("%d messages: %+v", flowMessages, j.flowVerdict)
 	if err != nil {
 		t.Error(err)
+	}
+	if j.disordered > 0 {
+		t.Errorf("%d are out of order, want none within a partition", j.disordered)
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -331,83 +330,5 @@ func readTopic(t *testing.T, addrs []string, topic string, n int, limit time.Dur
 				return
 			}
 		}
-	}
-}
-
-func TestRealKafkaSecuredListeners(t *testing.T) {
-	k := service.Shared(t, service.Kafka{Secure: true})
-	const module = "org.apache.kafka.common.security."
-	ca := "ssl.truststore.type = PEM\nssl.truststore.location = " + k.Certs.CA
-	both := filepath.Join(t.TempDir(), "client.pem")
-	var pem []byte
-	for _, f := range []string{k.Certs.ClientKey, k.Certs.ClientCert} {
-		b, err := os.ReadFile(f)
-		if err != nil {
-			t.Fatal(err)
-		}
-		pem = append(append(pem, b...), '\n')
-	}
-	if err := os.WriteFile(both, pem, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	store := filepath.Join(t.TempDir(), "trust.jks")
-	if out, err := exec.Command("keytool", "-importcert", "-noprompt", "-file", k.Certs.CA, "-alias", "ca", "-keystore", store,
-		"-storetype", "JKS", "-storepass", "changeit").CombinedOutput(); err != nil {
-		t.Fatalf("keytool: %v %s", err, out)
-	}
-	scram := func(bits string) string {
-		return "sasl.mechanism = SCRAM-SHA-" + bits + "\nsasl.jaas.config = " + module + `scram.ScramLoginModule required username="bob" password="bob-secret";`
-	}
-	for name, c := range map[string]struct {
-		addrs      []string
-		properties string
-	}{
-		"PLAIN": {k.SASLAddrs(), "security.protocol = SASL_PLAINTEXT\nsasl.mechanism = PLAIN\nsasl.jaas.config = " + module +
-			`plain.PlainLoginModule required username="alice" password="alice-secret";`},
-		"SCRAM-SHA-256":        {k.SASLAddrs(), "security.protocol = SASL_PLAINTEXT\n" + scram("256")},
-		"TLS with PEM":         {k.TLSAddrs(), "security.protocol = SSL\n" + ca},
-		"TLS with JKS":         {k.TLSAddrs(), "security.protocol = SSL\nssl.truststore.location = " + store + "\nssl.truststore.password = changeit"},
-		"SCRAM-SHA-512 on TLS": {k.SASLTLSAddrs(), "security.protocol = SASL_SSL\n" + ca + "\n" + scram("512")},
-		"mutual TLS":           {k.MutualTLSAddrs(), "security.protocol = SSL\n" + ca + "\nssl.keystore.type = PEM\nssl.keystore.location = " + both},
-	} {
-		t.Run(name, func(t *testing.T) {
-			topic := "secured-" + strings.ReplaceAll(strings.ToLower(name), " ", "-")
-			under := func(prefix string) string {
-				var b strings.Builder
-				for line := range strings.Lines(c.properties) {
-					b.WriteString(prefix + strings.TrimSpace(line) + "\n")
-				}
-				return b.String()
-			}
-			a := service.Start(t, service.Agent{Conf: fmt.Sprintf(`
-a1.sources = net kaf
-a1.channels = c1 c2
-a1.sinks = files toKafka
-a1.sources.net.type = netcat
-a1.sources.net.bind = 127.0.0.1
-a1.sources.net.port = ${port:netcat}
-a1.sources.net.channels = c1
-a1.channels.c1.type = memory
-a1.channels.c2.type = memory
-a1.sinks.toKafka.type = kafka
-a1.sinks.toKafka.channel = c1
-a1.sinks.toKafka.kafka.bootstrap.servers = %[1]s
-a1.sinks.toKafka.kafka.topic = %[2]s
-a1.sources.kaf.type = kafka
-a1.sources.kaf.channels = c2
-a1.sources.kaf.batchSize = 100
-a1.sources.kaf.kafka.bootstrap.servers = %[1]s
-a1.sources.kaf.kafka.topics = %[2]s
-a1.sources.kaf.kafka.consumer.group.id = %[2]s
-a1.sources.kaf.kafka.consumer.auto.offset.reset = earliest
-a1.sinks.files.type = file_roll
-a1.sinks.files.channel = c2
-a1.sinks.files.sink.directory = ${dir}/out
-`, strings.Join(c.addrs, ","), topic) + under("a1.sinks.toKafka.kafka.producer.") + under("a1.sources.kaf.kafka.consumer.")})
-			sendLines(t, a.Addr("netcat"), "over "+strconv.Itoa(len(name))+"\n")
-			if got := linesBelow(t, filepath.Join(a.Dir, "out"), 1); got[0] != "over "+strconv.Itoa(len(name)) {
-				t.Errorf("files hold %v", got)
-			}
-		})
 	}
 }

@@ -202,6 +202,7 @@ var banned = []struct {
 	instead string
 }{
 	{regexp.MustCompile(`\b(TODO|FIXME|XXX)\b`), everywhere, "open an issue"},
+	{regexp.MustCompile(`"github.com/twmb/franz-go/pkg/kgo"`), everywhere, "internal/kafka, or Sarama in tests: bench/kafka alone measures beside it"},
 	{regexp.MustCompile(`"github.com/elastic/go-elasticsearch/v8(/esutil|/typedapi.*)?"`), everywhere, "esapi and elastic-transport: the root package drags in 860 packages"},
 	{regexp.MustCompile(`\btime\.Sleep\(`), func(f goFile) bool {
 		return f.test && !strings.Contains(f.text, "testing/synctest") && !below(f.pkg, "test") && f.pkg != "test"

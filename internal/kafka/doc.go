@@ -10,6 +10,7 @@
 //
 //   - Batches are numbered at their first send, in queue order; then they are neither merged nor re-ordered nor renumbered.
 //   - A partition with a failed batch sends nothing more until none of its batches is in flight, then all again from the first.
+//   - The first batch of an epoch goes to its partition alone.
 //   - A partition's requests go through one connection at a time.
 //   - When the broker refuses the number of a first unacknowledged batch, all partitions drain and go on with the next epoch,
 //     from number 0: the only place where this producer itself can write twice, and counted.

@@ -87,6 +87,7 @@ var errEnvelope = errors.New("the produce request cannot be written in a version
 // Write puts the letter that waits in the place of a produce request's body. It is called by the goroutine that posts; what else
 // Sarama writes passes as it is.
 func (c *dialed) Write(p []byte) (int, error) {
+	c.group.wrote(p)
 	const header = 14 // length, key, version, correlation id, length of the client id
 	if len(p) < header || binary.BigEndian.Uint16(p[4:]) != produceKey {
 		return c.Conn.Write(p)

@@ -3,6 +3,7 @@ package kafka
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -164,6 +165,47 @@ func TestUnknownNumberBeginsANewEpoch(t *testing.T) {
 	runFaulty(t, c, open(t, cfg, "t"))
 	if cfg.Repeated.Value() == 0 {
 		t.Error("records that were sent under two epochs are not counted")
+	}
+}
+
+// A leader that does not know the producer yet would take a second batch although it refused the first.
+func TestTheFirstBatchGoesAlone(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	sent := 0
+	first, refuse := make(chan struct{}), make(chan struct{})
+	c.ControlKey(0, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if sent++; sent > 1 {
+			return nil, nil, false
+		}
+		close(first)
+		c.SleepControl(func() { <-refuse })
+		return refuseWith(req, int16(sarama.ErrNotLeaderForPartition)), nil, true
+	})
+	cfg := quick(t, c)
+	cfg.BatchBytes = 10_000
+	p := open(t, cfg, "t")
+	var r results
+	pad := strings.Repeat("x", 1000)
+	want := numbered(pad, 0, 200)
+	for i := range 10 {
+		r.send(t, p, i, "t", want[20*i:20*i+20]...)
+	}
+	<-first
+	for range 3 { // the loop goes round with all of them
+		open := make(chan int)
+		p.post(func() { open <- len(p.loop.requests) })
+		if n := <-open; n != 1 {
+			t.Errorf("%d requests before the first was answered, want 1", n)
+		}
+	}
+	close(refuse)
+	if bad := r.wait(t); len(bad) > 0 {
+		t.Fatal(bad)
+	}
+	checkOnce(t, readLog(t, c.ListenAddrs(), "t"), want)
+	if cfg.Repeated.Value() > 0 {
+		t.Errorf("%d records were sent under two epochs", cfg.Repeated.Value())
 	}
 }
 

@@ -40,8 +40,9 @@ type GroupConfig struct {
 const (
 	// leave is how long a stop waits for offsets to be committed and the group to be left, before connections are closed.
 	leave = 10 * time.Second
-	// missing is how often topics are looked for that were named and are not there.
-	missing = 10 * time.Second
+	// missing is how often topics are looked for that were named and are not there: soon at first, as the first look-up may have
+	// made one, and later this often.
+	missingStep, missing = 200 * time.Millisecond, 10 * time.Second
 	// recheck is the wait before a session whose last one found offsets outside of the log.
 	recheck = time.Second
 	// quiet is how often errors are logged that come again and again while Sarama retries.
@@ -138,7 +139,8 @@ func (m *member) health(err error) {
 func (m *member) run(ctx context.Context) error {
 	conn := *m.cfg.Conn
 	m.dialer = newDialer(conn.Net.DialTimeout)
-	conn.Net.Proxy.Enable, conn.Net.Proxy.Dialer = true, m.dialer
+	m.dialer.takeOver(&conn)
+	m.dialer.alive = func(addr string) bool { return responds(m.dialer.ctx, addr, m.cfg.Conn) }
 	m.commit = make(chan struct{}, 1)
 	defer m.dialer.abandon()
 	defer conn.MetricRegistry.UnregisterAll()
@@ -228,13 +230,14 @@ func (m *member) sessions(ctx context.Context, group sarama.ConsumerGroup, topic
 
 // topics returns those to read now, waiting for the first to exist.
 func (m *member) topics(ctx context.Context) ([]string, error) {
+	wait := retry.Backoff{Step: missingStep, Max: missing}
 	for {
 		topics, err := m.existing(ctx)
 		if err != nil || len(topics) > 0 {
 			return topics, err
 		}
 		m.health(m.none())
-		if err := retry.Sleep(ctx, missing); err != nil {
+		if err := retry.Sleep(ctx, wait.Next()); err != nil {
 			return nil, err
 		}
 	}
@@ -277,15 +280,15 @@ func (m *member) existing(ctx context.Context) ([]string, error) {
 
 // watch returns true once other topics are to be read than these, or false when ctx ends.
 func (m *member) watch(ctx context.Context, topics []string) bool {
-	pause := m.cfg.Conn.Metadata.RefreshFrequency
+	wait := retry.Backoff{Step: m.cfg.Conn.Metadata.RefreshFrequency, Max: m.cfg.Conn.Metadata.RefreshFrequency}
 	switch {
 	case m.cfg.Match == nil && len(topics) == len(m.cfg.Topics):
 		return false
 	case m.cfg.Match == nil:
-		pause = min(pause, missing)
+		wait = retry.Backoff{Step: missingStep, Max: min(wait.Max, missing)}
 	}
 	for {
-		if retry.Sleep(ctx, pause) != nil {
+		if retry.Sleep(ctx, wait.Next()) != nil {
 			return false
 		}
 		if now, err := m.existing(ctx); err == nil && len(now) > 0 && !slices.Equal(now, topics) {

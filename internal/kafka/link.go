@@ -25,7 +25,9 @@ type dialer struct {
 	ctx    context.Context // ends with abandon; kept here because Sarama's Dial has none
 	cancel context.CancelFunc
 	net    net.Dialer
-	tls    *tls.Config // nil: plain, or Sarama's own affair
+	tls    *tls.Config            // nil: plain
+	alive  func(addr string) bool // asked about a broker that lets the group wait; nil: no answer may take longer than others
+	wait   time.Duration          // of one answer
 
 	mu    sync.Mutex
 	conns map[*dialed]struct{}
@@ -38,13 +40,22 @@ func newDialer(timeout time.Duration) *dialer {
 	return d
 }
 
+// takeOver has all connections that are made under c come from d: TLS is d's too, so that d sees what Sarama writes and reads.
+func (d *dialer) takeOver(c *sarama.Config) {
+	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
+	d.wait = c.Net.ReadTimeout
+	if c.Net.TLS.Enable {
+		d.tls, c.Net.TLS.Enable, c.Net.TLS.Config = c.Net.TLS.Config, false, nil
+	}
+}
+
 // Dial implements Sarama's proxy dialer.
 func (d *dialer) Dial(network, addr string) (net.Conn, error) {
 	c, err := d.net.DialContext(d.ctx, network, addr)
 	if err != nil {
 		return nil, err
 	}
-	dc := &dialed{Conn: c, socket: c, from: d}
+	dc := &dialed{Conn: c, socket: c, from: d, addr: addr}
 	if err := d.add(dc); err != nil {
 		return nil, err
 	}
@@ -111,6 +122,8 @@ type dialed struct {
 	net.Conn
 	socket net.Conn // below TLS
 	from   *dialer
+	addr   string
+	group  groupWait
 }
 
 func (c *dialed) Close() error {
@@ -132,10 +145,7 @@ type link struct {
 func openLink(ctx context.Context, addr string, conf *sarama.Config) (*link, error) {
 	c := *conf
 	d := newDialer(conf.Net.DialTimeout)
-	c.Net.Proxy.Enable, c.Net.Proxy.Dialer = true, d
-	if c.Net.TLS.Enable { // above the envelope
-		d.tls, c.Net.TLS.Enable, c.Net.TLS.Config = c.Net.TLS.Config, false, nil
-	}
+	d.takeOver(&c)
 	l := &link{broker: sarama.NewBroker(addr), dialer: d, stop: context.AfterFunc(ctx, d.abandon)}
 	err := l.broker.Open(&c)
 	if err == nil {

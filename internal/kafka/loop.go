@@ -247,7 +247,7 @@ func (l *loop) collect(round []*request, q *partition, now time.Time) []*request
 		return round
 	}
 	c := l.connTo(q, now)
-	if c == nil || !c.up || c.inFlight >= l.p.cfg.InFlight || q.inFlight >= l.p.cfg.InFlight || q.inFlight > 0 && q.via != c {
+	if c == nil || !c.up || c.inFlight >= l.p.cfg.InFlight || q.inFlight >= l.window(q, now) || q.inFlight > 0 && q.via != c {
 		return round
 	}
 	b := q.queue[q.next]
@@ -266,6 +266,19 @@ func (l *loop) collect(round []*request, q *partition, now time.Time) []*request
 	}
 	return round
 }
+
+// window returns how many of q's batches may be in flight. A broker that knows nothing of this producer takes a batch of any
+// number: if it refused the first one, as a leader that is just being made one does, it would take the second, and the order
+// would be lost. So the first goes alone, and so does one after a time in which the broker may have forgotten.
+func (l *loop) window(q *partition, now time.Time) int {
+	if l.p.cfg.Idempotent && now.Sub(q.known) > remembered {
+		return 1
+	}
+	return l.p.cfg.InFlight
+}
+
+// remembered is for how long a broker surely knows a producer after its last batch; its own default is a day.
+const remembered = 10 * time.Minute
 
 // ship seals the request's batches and hands it to its connection.
 func (l *loop) ship(r *request, now time.Time) {
@@ -528,7 +541,7 @@ func (l *loop) nextEpoch() {
 func (l *loop) renumber() {
 	for _, qs := range l.names {
 		for _, q := range qs {
-			q.sequence, q.next, q.failed = 0, 0, false
+			q.sequence, q.next, q.failed, q.known = 0, 0, false, time.Time{}
 			for _, b := range q.queue {
 				if b.sealed {
 					b.number(l)

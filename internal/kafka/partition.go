@@ -35,12 +35,13 @@ type partition struct {
 	id     int32
 	leader int32 // broker id, -1 where it is not known
 
-	queue    []*batch // not acknowledged, in order
-	next     int      // index in queue of the next to send
-	via      *conn    // that the batches in flight went through
-	inFlight int      // batches
-	sequence int32    // of the next record that is sealed
-	limit    int      // bytes of a batch
+	queue    []*batch  // not acknowledged, in order
+	next     int       // index in queue of the next to send
+	via      *conn     // that the batches in flight went through
+	inFlight int       // batches
+	sequence int32     // of the next record that is sealed
+	limit    int       // bytes of a batch
+	known    time.Time // when the broker last took a batch of the epoch now
 
 	failed    bool      // a batch failed; nothing is sent until inFlight is 0
 	refused   *refusal  // dealt with then

@@ -227,6 +227,7 @@ func (s *security) kerberos(g *sarama.GSSAPIConfig) {
 		g.ServiceName = o["serviceName"]
 	}
 	g.Username, g.Realm, _ = strings.Cut(o["principal"], "@")
+	g.DisablePAFXFAST = true // some centres refuse it, none needs it
 	g.KerberosConfigPath = "/etc/krb5.conf"
 	if path := os.Getenv("KRB5_CONFIG"); path != "" {
 		g.KerberosConfigPath = path

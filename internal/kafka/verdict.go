@@ -123,7 +123,7 @@ func (l *loop) acked(b *batch) {
 	q := b.q
 	q.remove(b)
 	l.spare(b)
-	q.tries, q.lastErr = 0, nil
+	q.tries, q.lastErr, q.known = 0, nil, time.Now()
 	for _, p := range b.parts {
 		l.resolve(p.t, p.n)
 	}

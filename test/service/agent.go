@@ -61,7 +61,13 @@ var builtAgent = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	name := filepath.Join(dir, "agent")
+	root, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "goflume").Output() // bench/kafka is another module
+	if err != nil {
+		os.RemoveAll(dir)
+		return "", fmt.Errorf("look for the module: %w", err)
+	}
 	cmd := exec.Command("go", "build", "-trimpath", "-o", name, "goflume/cmd/agent")
+	cmd.Dir = strings.TrimSpace(string(root))
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		os.RemoveAll(dir)

@@ -22,8 +22,11 @@ type Kafka struct {
 	// Brokers is how many there are, 1 when zero. Of three, one can be lost.
 	Brokers int
 	// Secure adds listeners with SASL (PLAIN: alice, alice-secret; SCRAM-SHA-256 and -512: bob, bob-secret), with
-	// TLS, with both and with TLS that asks for the client's certificate.
+	// TLS, with both, with TLS that asks for the client's certificate, and with OAUTHBEARER, where a client has to show a
+	// new token every 4 s (OAuthToken).
 	Secure bool
+	// Kerberos adds a listener with GSSAPI, on localhost, and a centre that knows the user flume.
+	Kerberos bool
 	// Properties are added to server.properties.
 	Properties map[string]string
 }
@@ -32,6 +35,8 @@ type Kafka struct {
 type KafkaCluster struct {
 	Brokers []*Process
 	Certs   Certs // when secure
+	// Kerberos is nil without.
+	Kerberos *KerberosServer
 
 	listeners []map[string]int // of each broker, name to port
 }
@@ -41,17 +46,13 @@ var _ Config[*KafkaCluster] = Kafka{}
 // Name is kafka.
 func (Kafka) Name() string { return "kafka" }
 
-// Needs is Kafka with its tools.
-func (Kafka) Needs() []Set { return []Set{"kafka"} }
-
-// The names of the listeners for clients; the last four are there when the cluster is secure.
-const (
-	plainListener   = "PLAINTEXT"
-	saslListener    = "SASL"
-	tlsListener     = "TLS"
-	saslTLSListener = "SASLTLS"
-	mutualListener  = "MUTUAL"
-)
+// Needs is Kafka with its tools, and Kerberos where it is asked for.
+func (c Kafka) Needs() []Set {
+	if c.Kerberos {
+		return append([]Set{"kafka"}, Kerberos{}.Needs()...)
+	}
+	return []Set{"kafka"}
+}
 
 const kafkaLog4j = `status = warn
 appender.c.type = Console
@@ -71,13 +72,23 @@ func (c Kafka) Start(ctx context.Context, r *Run) (*KafkaCluster, error) {
 			return nil, err
 		}
 	}
+	if c.Kerberos {
+		var err error
+		if k.Kerberos, err = (Kerberos{Principals: []string{"kafka/localhost"}}).Start(ctx, r); err != nil {
+			return nil, err
+		}
+		r.javaFlags = append(r.javaFlags, "-Djava.security.krb5.conf="+k.Kerberos.Krb5Conf)
+	}
 	if _, err := r.WriteFile("conf/log4j2.properties", kafkaLog4j); err != nil {
 		return nil, err
 	}
 	brokers := max(c.Brokers, 1)
 	clientListeners := []string{plainListener}
 	if c.Secure {
-		clientListeners = append(clientListeners, saslListener, tlsListener, saslTLSListener, mutualListener)
+		clientListeners = append(clientListeners, saslListener, tlsListener, saslTLSListener, mutualListener, oauthListener)
+	}
+	if c.Kerberos {
+		clientListeners = append(clientListeners, kerberosListener)
 	}
 	for range brokers {
 		ports := map[string]int{"CONTROLLER": r.Port()}
@@ -119,14 +130,14 @@ func (k *KafkaCluster) properties(i int, c Kafka, r *Run, clientListeners []stri
 		voters = append(voters, fmt.Sprintf("%d@127.0.0.1:%d", n+1, ports["CONTROLLER"]))
 	}
 	for _, name := range clientListeners {
-		at := fmt.Sprintf("%s://127.0.0.1:%d", name, k.listeners[i][name])
+		at := fmt.Sprintf("%s://%s:%d", name, listenerHost(name), k.listeners[i][name])
 		listeners, advertised = append(listeners, at), append(advertised, at)
 	}
 	listeners = append(listeners, fmt.Sprintf("CONTROLLER://127.0.0.1:%d", k.listeners[i]["CONTROLLER"]))
 	all := map[string]string{
 		"process.roles": "broker,controller", "node.id": strconv.Itoa(i + 1), "controller.quorum.voters": strings.Join(voters, ","),
 		"listeners": strings.Join(listeners, ","), "advertised.listeners": strings.Join(advertised, ","),
-		"listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SSL,SASLTLS:SASL_SSL,MUTUAL:SSL",
+		"listener.security.protocol.map": protocolMap,
 		"inter.broker.listener.name":     plainListener, "controller.listener.names": "CONTROLLER",
 		"log.dirs": filepath.Join(r.Dir, "data"+strconv.Itoa(i)), "num.partitions": "3", "auto.create.topics.enable": "true",
 		"default.replication.factor": replicas, "min.insync.replicas": inSync,
@@ -140,29 +151,15 @@ func (k *KafkaCluster) properties(i int, c Kafka, r *Run, clientListeners []stri
 	if c.Secure {
 		maps.Copy(all, k.secureProperties())
 	}
+	if k.Kerberos != nil {
+		maps.Copy(all, kerberosProperties(k.Kerberos))
+	}
 	maps.Copy(all, c.Properties)
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(all)) {
 		fmt.Fprintf(&b, "%s=%s\n", name, all[name])
 	}
 	return b.String()
-}
-
-func (k *KafkaCluster) secureProperties() map[string]string {
-	all := map[string]string{
-		"sasl.enabled.mechanisms": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
-		"ssl.keystore.type":       "PEM", "ssl.keystore.location": k.Certs.ServerBoth,
-		"ssl.truststore.type": "PEM", "ssl.truststore.location": k.Certs.CA,
-		"listener.name.mutual.ssl.client.auth": "required",
-	}
-	const module = "org.apache.kafka.common.security."
-	for _, listener := range []string{"sasl", "sasltls"} {
-		prefix := "listener.name." + listener + "."
-		all[prefix+"plain.sasl.jaas.config"] = module + `plain.PlainLoginModule required user_alice="alice-secret";`
-		all[prefix+"scram-sha-256.sasl.jaas.config"] = module + "scram.ScramLoginModule required;"
-		all[prefix+"scram-sha-512.sasl.jaas.config"] = module + "scram.ScramLoginModule required;"
-	}
-	return all
 }
 
 // format prepares the first broker's directory with Kafka's tool, which costs a JVM, and the others' from it.
@@ -200,32 +197,6 @@ func (c Kafka) format(ctx context.Context, r *Run, brokers int) error {
 	}
 	return nil
 }
-
-// addrs lists the brokers' addresses of one listener.
-func (k *KafkaCluster) addrs(listener string) []string {
-	var all []string
-	for _, ports := range k.listeners {
-		if port := ports[listener]; port > 0 {
-			all = append(all, "127.0.0.1:"+strconv.Itoa(port))
-		}
-	}
-	return all
-}
-
-// Addrs are the brokers' host:port without any security.
-func (k *KafkaCluster) Addrs() []string { return k.addrs(plainListener) }
-
-// SASLAddrs want a user over plain TCP.
-func (k *KafkaCluster) SASLAddrs() []string { return k.addrs(saslListener) }
-
-// TLSAddrs want TLS.
-func (k *KafkaCluster) TLSAddrs() []string { return k.addrs(tlsListener) }
-
-// SASLTLSAddrs want a user over TLS.
-func (k *KafkaCluster) SASLTLSAddrs() []string { return k.addrs(saslTLSListener) }
-
-// MutualTLSAddrs want TLS and a certificate of the client's.
-func (k *KafkaCluster) MutualTLSAddrs() []string { return k.addrs(mutualListener) }
 
 // Bootstrap is Addrs as one comma-separated string, as flume.conf wants it.
 func (k *KafkaCluster) Bootstrap() string { return strings.Join(k.Addrs(), ",") }
