@@ -22,7 +22,7 @@ require (
 	github.com/rogpeppe/go-internal v1.16.0
 	github.com/spf13/pflag v1.0.10
 	github.com/twmb/avro v1.9.0
-	github.com/twmb/franz-go v1.22.2 // of kfake alone, which does not compile with the version it names
+	github.com/twmb/franz-go v1.22.2 // indirect; of kfake alone, which does not compile with the version it names
 	github.com/twmb/franz-go/pkg/kfake v0.0.0-20260918054303-01f206a7e32c
 	github.com/twmb/franz-go/pkg/kmsg v1.15.0
 	github.com/ulikunitz/xz v0.5.17
