@@ -20,7 +20,7 @@ func (r *run) pick(w *outletWiring, now time.Time, stopping bool) (i int, wait t
 	for range len(w.links) + 1 {
 		i, wait := r.picked, time.Duration(0)
 		if r.picked = -1; i < 0 {
-			i, wait = w.processor.Pick(now)
+			i, wait = r.ask(w, now)
 		}
 		if i < 0 || i >= len(w.links) {
 			return -1, max(wait, soonest)
@@ -36,7 +36,7 @@ func (r *run) pick(w *outletWiring, now time.Time, stopping bool) (i int, wait t
 			}
 			break
 		}
-		w.processor.Done(i, err, now)
+		r.tell(w, i, err, now)
 	}
 	if stopping { // what the processor would not pick holds events too
 		for i := range w.links {
@@ -70,17 +70,23 @@ func (l *outLink) unready(now time.Time, alone bool) (wait bool, err error) {
 	return false, err
 }
 
-// left tells whether the channel is to be emptied and is not.
+// left tells whether the channel is to be emptied and is not, or does not say.
 func (l *outLink) left() bool {
 	if !l.drain || l.paused.Load() {
 		return false
 	}
-	s := l.link.Channel.Stats()
-	return s.Size > 0 || s.Size == 0 && s.Held > 0
+	s, err := l.link.stats()
+	return err != nil || s.Size > 0 || s.Size == 0 && s.Held > 0
 }
 
 // more tells whether left events can be taken now.
-func (l *outLink) more() bool { return l.drain && l.link.Channel.Stats().Size > 0 }
+func (l *outLink) more() bool {
+	if !l.drain {
+		return false
+	}
+	s, err := l.link.stats()
+	return err != nil || s.Size > 0
+}
 
 func (w *outletWiring) left() bool {
 	for _, l := range w.links {
@@ -126,13 +132,27 @@ func (r *run) write(ctx context.Context, w *outletWiring, i int) {
 
 // take returns a transaction with at least one event, or nil: there was none, or the channel failed.
 func (r *run) take(ctx context.Context, l *outLink) channels.Tx {
-	most := max(l.sink.BatchSize(), 1)
-	if limit := l.link.maxTx(); limit > 0 {
-		most = min(most, limit)
+	most, err := safe.Value(l.sink.BatchSize)
+	if err != nil {
+		wait := r.afterTake.Next()
+		r.until = time.Now().Add(wait)
+		l.hurt("The sink does not say how large a batch may be", err, "wait", wait)
+		return nil
 	}
+	most = max(most, 1)
 	var tx channels.Tx
-	err := safe.Call(func() (err error) {
-		tx, err = l.link.Channel.Take(ctx, most, maxTakeBytes)
+	n := 0
+	err = safe.Call(func() error {
+		limit, err := l.link.maxTx()
+		if err != nil {
+			return err
+		}
+		if limit > 0 {
+			most = min(most, limit)
+		}
+		if tx, err = l.link.Channel.Take(ctx, most, maxTakeBytes); err == nil {
+			n = len(tx.Events())
+		}
 		return err
 	})
 	switch {
@@ -144,7 +164,7 @@ func (r *run) take(ctx context.Context, l *outLink) channels.Tx {
 		r.channelFailed(l, "Taking from the channel failed and will be tried again", err)
 		return nil
 	}
-	switch n := len(tx.Events()); {
+	switch {
 	case n == 0:
 		_ = tx.Rollback() // nothing in it
 		r.channelFailed(l, "Taking from the channel failed and will be tried again", errEmptyTake)
@@ -195,10 +215,11 @@ func (r *run) rollback(l *outLink, tx channels.Tx, n int) {
 }
 
 func (r *run) succeeded(w *outletWiring, i int, now time.Time) {
-	w.processor.Done(i, nil, now)
 	r.failures = 0
 	r.after.Reset()
-	w.links[i].well(false)
+	if r.tell(w, i, nil, now) {
+		w.links[i].well(false)
+	}
 }
 
 // failed tells the group, and waits once every sink of it has failed in a row.
@@ -206,7 +227,7 @@ func (r *run) failed(w *outletWiring, i, n int, err error) {
 	l := w.links[i]
 	l.count.WriteFail.Add(1)
 	now := time.Now()
-	w.processor.Done(i, err, now)
+	r.tell(w, i, err, now)
 	if r.hard.Err() != nil {
 		l.log.Debug("Delivery was cut short, the batch stays in the channel", "sink", l.name, "events", n, "err", err)
 		return

@@ -71,7 +71,13 @@ func (e *epoch) land(f *flight, err error) {
 // pipeline runs one epoch with the sink picked, in the wiring that h holds.
 func (r *run) pipeline(ctx context.Context, h *held[outletWiring], i int) {
 	l := h.wiring.links[i]
-	window := max(l.pipe.Window(), 1)
+	window, err := safe.Value(l.pipe.Window)
+	if err != nil {
+		l.hurt("The sink does not say how many batches may be in flight", err)
+		r.until = time.Now().Add(r.after.Next())
+		return
+	}
+	window = max(window, 1)
 	e := &epoch{r: r, l: l, slots: make(chan struct{}, window), fifo: make(chan *flight, window),
 		landed: make(chan struct{}, 1), ended: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(r.hard)

@@ -9,6 +9,7 @@ import (
 
 	"goflume/event"
 	"goflume/internal/metric"
+	"goflume/internal/safe"
 	"goflume/sources"
 	"goflume/sources/interceptor"
 	"goflume/sources/selector"
@@ -156,11 +157,15 @@ func (in *Inlet) direct(ctx context.Context, w *inletWiring, b *event.Batch) (tr
 		return false, nil
 	}
 	n := len(b.Events)
-	if limit := l.maxTx(); limit > 0 && n > limit {
+	limit, err := l.maxTx()
+	if err == nil && limit > 0 && n > limit {
 		return false, nil
 	}
-	tighten(b.Events, true)
-	if err := l.put(ctx, b.Events); err != nil {
+	if err == nil {
+		tighten(b.Events, true)
+		err = l.put(ctx, b.Events)
+	}
+	if err != nil {
 		if n > 1 && errors.Is(err, event.ErrTooLarge) {
 			return false, nil // a route cuts it
 		}
@@ -188,7 +193,7 @@ func (in *Inlet) refused(n int) {
 // put is one transaction.
 func (l *link) put(ctx context.Context, events []event.Event) error {
 	l.Metrics.PutAttempt.Add(len(events))
-	if err := l.Channel.Put(ctx, events); err != nil {
+	if err := safe.Call(func() error { return l.Channel.Put(ctx, events) }); err != nil {
 		return err
 	}
 	l.Metrics.PutSuccess.Add(len(events))
@@ -211,7 +216,10 @@ func (in *Inlet) Limits() (most, room int) {
 		if set&(1<<i) == 0 {
 			continue
 		}
-		s := l.Channel.Stats()
+		s, err := l.stats()
+		if err != nil {
+			continue
+		}
 		if s.MaxTx > 0 && (most == 0 || s.MaxTx < most) {
 			most = s.MaxTx
 		}

@@ -43,6 +43,7 @@ type Outlet struct {
 	log   *slog.Logger
 	wired slot[outletWiring]
 	bell  bell
+	noise quiet // of panics
 }
 
 // outletWiring is an OutletWiring made ready.
@@ -96,9 +97,12 @@ func (o *Outlet) Run(stop, hard context.Context) error {
 	defer context.AfterFunc(stop, o.bell.ring)()
 	defer context.AfterFunc(hard, o.bell.ring)()
 	defer o.bell.stop()
-	r := &run{Outlet: o, stop: stop, hard: hard, after: retry.Default(), afterTake: retry.Default()}
+	r := &run{Outlet: o, stop: stop, hard: hard, after: retry.Default(), afterTake: retry.Default(), afterPanic: retry.Default()}
 	done := make(chan error, 1)
-	go func() { done <- safe.Call(r.loop) }()
+	go func() {
+		r.loop()
+		done <- nil
+	}()
 	err, ok := await(hard, done)
 	if ok {
 		return err
@@ -122,18 +126,24 @@ type run struct {
 	failures   int       // of sinks, since the last success
 	after      retry.Backoff
 	afterTake  retry.Backoff
+	afterPanic retry.Backoff
 	picked     int                  // and not used yet; -1: none
 	at         atomic.Pointer[Sink] // that is waited for
 }
 
-// loop runs on one wiring after the other.
-func (r *run) loop() error {
+// loop runs on one wiring after the other. A panic of the flow's own ends none of it for good.
+func (r *run) loop() {
 	for again := true; again; {
-		h := r.wired.enter()
-		again = r.on(h)
-		h.leave()
+		err := safe.Call(func() error {
+			h := r.wired.enter()
+			defer h.leave()
+			again = r.on(h)
+			return nil
+		})
+		if err != nil {
+			again = r.recover(err)
+		}
 	}
-	return nil
 }
 
 // on runs on one wiring and returns whether another is to follow.

@@ -129,7 +129,10 @@ func (r *route) intercept(b *event.Batch) error {
 // pay puts what is owed in transactions that the channel allows; what was taken is owed no more. A piece that is too large
 // for the channel's bytes is halved: only a single event can be that for good.
 func (r *route) pay(ctx context.Context, o *owed) error {
-	most := o.link.maxTx()
+	most, err := o.link.maxTx()
+	if err != nil {
+		return err
+	}
 	for len(o.events) > 0 {
 		piece := o.events
 		if most > 0 && len(piece) > most {

@@ -7,6 +7,7 @@ import (
 
 	"goflume/channels"
 	"goflume/internal/metric"
+	"goflume/internal/safe"
 )
 
 // ChannelRef is a channel as the flow knows it.
@@ -23,14 +24,21 @@ type link struct {
 }
 
 // maxTx returns the most events of one transaction, 0 for no limit.
-func (l *link) maxTx() int {
+func (l *link) maxTx() (int, error) {
 	n := l.limit.Load()
 	if n == 0 {
-		n = int64(l.Channel.Stats().MaxTx) + 1
+		s, err := l.stats()
+		if err != nil {
+			return 0, err
+		}
+		n = int64(s.MaxTx) + 1
 		l.limit.Store(n)
 	}
-	return int(n - 1)
+	return int(n - 1), nil
 }
+
+// stats returns the channel's Stats; a panic is the error.
+func (l *link) stats() (channels.Stats, error) { return safe.Value(l.Channel.Stats) }
 
 // slot holds the wiring of now. Users enter and leave it once a batch.
 type slot[W any] struct {

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"goflume/internal/safe"
 )
 
 // Kind is a component's family as Flume spells it.
@@ -142,9 +144,16 @@ func (s *Set) Gauge(flume, prom, help string, labels ...string) *Gauge {
 	return s.declare(&Attr{Flume: flume, Prom: prom, Help: help, Labels: labels, Gauge: new(Gauge)}).Gauge
 }
 
-// Func declares a number that is read when asked for; a later Func of the same name replaces an earlier one.
+// Func declares a number that is read when asked for; a later Func of the same name replaces an earlier one. Where f
+// panics the number is none (NaN).
 func (s *Set) Func(flume, prom, help string, f func() float64, labels ...string) {
-	s.declare(&Attr{Flume: flume, Prom: prom, Help: help, Labels: labels, Func: f})
+	s.declare(&Attr{Flume: flume, Prom: prom, Help: help, Labels: labels, Func: func() float64 {
+		v, err := safe.Value(f)
+		if err != nil {
+			return math.NaN()
+		}
+		return v
+	}})
 }
 
 // Text declares an attribute of Flume's JSON that is no number.

@@ -26,6 +26,16 @@ func Call(f func() error) (err error) {
 	return f()
 }
 
+// Value runs f and returns its value; a panic in f is returned as a *Panic.
+func Value[T any](f func() T) (v T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = &Panic{p, debug.Stack()}
+		}
+	}()
+	return f(), nil
+}
+
 // Go is Call for the top of a goroutine: f's error, if any, is given to failed.
 func Go(f func() error, failed func(error)) {
 	if err := Call(f); err != nil {
