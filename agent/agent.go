@@ -146,21 +146,26 @@ func (a *Agent) Stop(hard context.Context) End {
 	drain, cancel := context.WithTimeout(a.hard, a.settings.DrainTimeout)
 	defer cancel()
 
-	each(g.sources, func(s *source) { s.stop(drain) })
+	ending, cancel := context.WithTimeout(drain, a.settings.DrainTimeout/2) // the rest is for the sinks
+	defer cancel()
+	each(g.sources, func(s *source) {
+		s.stop(ending)
+		s.inlet.Shut()(ending)
+	})
 	a.sockets.sweep("") // rather refused than left waiting
 	each(g.outlets, func(o *outlet) {
 		defer context.AfterFunc(drain, o.hard)()
 		o.stop()
 		<-o.done
 	})
-	end := a.left
-	for _, c := range g.channels {
-		end.count(c)
-	}
 	ctx, cancel := context.WithTimeout(a.hard, closing)
 	defer cancel()
 	each(g.sinks, func(k *sink) { a.closeSink(ctx, k) })
 	each(g.channels, func(c *channel) { c.close(a.hard) })
+	end := a.left
+	for _, c := range g.channels { // closed, they take nothing more
+		end.count(c)
+	}
 	a.sockets.close()
 	a.cut()
 	end.Received, end.Delivered = a.totals()

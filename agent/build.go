@@ -138,7 +138,10 @@ func (c *channel) ended(err error) bool {
 
 // size returns the events that it holds, those in transactions included, 0 where nobody knows.
 func (c *channel) size() int {
-	s := c.channel.Stats()
+	s, err := safe.Value(c.channel.Stats)
+	if err != nil {
+		c.log.Error("The channel does not tell how many events it holds", failure(err)...)
+	}
 	return max(s.Size, 0) + s.Held
 }
 

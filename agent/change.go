@@ -246,8 +246,11 @@ func (c *change) commit() {
 		settled = append(settled, c.next.sources[name].inlet.Rewire(w))
 	}
 	ended := c.endedSources()
-	ctx, cancel := context.WithTimeout(c.a.hard, stopping)
+	ctx, cancel := context.WithTimeout(c.a.hard, min(stopping, c.a.settings.DrainTimeout))
 	each(ended, func(s *source) { s.stop(ctx) })
+	for _, s := range ended {
+		settled = append(settled, s.inlet.Shut())
+	}
 	removed := c.removedChannels()
 	if len(removed) > 0 {
 		for _, wait := range settled {

@@ -81,6 +81,9 @@ func (s *stage) noted() []string {
 	return slices.Clone(s.notes)
 }
 
+// has tells whether that was noted.
+func (s *stage) has(note string) bool { return slices.Contains(s.noted(), note) }
+
 // in returns what the sink has written so far.
 func (s *stage) in(sink string) []string {
 	s.mu.Lock()
@@ -239,7 +242,14 @@ func (c *probeChannel) Open(ctx context.Context) error {
 }
 
 func (c *probeChannel) Close() error {
-	c.stage().note("close %s", c.name)
+	st := c.stage()
+	st.note("close %s", c.name)
+	st.mu.Lock()
+	gate := st.gates[c.name+" at its end"]
+	st.mu.Unlock()
+	if gate != nil {
+		<-gate
+	}
 	return errors.Join(c.stage().check(c.name+" at its end"), c.Channel.Close())
 }
 

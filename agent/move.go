@@ -70,6 +70,7 @@ func (c *change) drain(removed []*channel) {
 
 // leave closes a channel that is no more and tells what it still held.
 func (c *change) leave(ch *channel) {
+	ch.close(c.a.hard) // first: what comes after the count would be neither refused nor told of
 	if c.a.isDraining() {
 		c.a.left.count(ch)
 	}
@@ -80,7 +81,6 @@ func (c *change) leave(ch *channel) {
 	default:
 		c.a.log.Error("Channel was removed with events in it; they are lost", "channel", ch.name(), "events", n)
 	}
-	ch.close(c.a.hard)
 	c.a.metrics.Remove(ch.set)
 }
 

@@ -64,6 +64,7 @@ type inletWiring struct {
 	required selector.Set
 	optional selector.Set
 	direct   *link // the only channel, where there is nothing to intercept or to select
+	shut     bool  // for good: no channel
 }
 
 // Rewire connects the source to w from the next Send on. A batch that is being sent is finished as it began; one that was
@@ -93,6 +94,12 @@ func (in *Inlet) Rewire(w *InletWiring) (settled func(context.Context) error) {
 		iw.direct = iw.links[bits.TrailingZeros64(uint64(iw.required))]
 	}
 	return in.wired.swap(iw)
+}
+
+// Shut refuses all that is sent from now on, for good: the source has ended, or was given up. The function returned waits
+// as Rewire's does.
+func (in *Inlet) Shut() (settled func(context.Context) error) {
+	return in.wired.swap(&inletWiring{shut: true})
 }
 
 // Send implements sources.Output.
@@ -130,9 +137,21 @@ func (in *Inlet) Send(ctx context.Context, b *event.Batch) error {
 // enter returns the wiring of now; where there is none it waits for one.
 func (in *Inlet) enter(ctx context.Context) (*held[inletWiring], error) {
 	h := in.wired.enter()
-	if h.wiring != nil {
-		return h, nil
+	if h.wiring == nil {
+		var err error
+		if h, err = in.await(ctx, h); err != nil {
+			return nil, err
+		}
 	}
+	if h.wiring.shut {
+		h.leave()
+		in.count.ChannelWriteFail.Add(1)
+		return nil, &event.Refused{Kind: event.ErrClosed, Text: "source " + in.name + " has ended; send the events again"}
+	}
+	return h, nil
+}
+
+func (in *Inlet) await(ctx context.Context, h *held[inletWiring]) (*held[inletWiring], error) {
 	timer := time.NewTimer(holdback)
 	defer timer.Stop()
 	for h.wiring == nil {

@@ -95,8 +95,10 @@ func TestPanicsAroundASinkEndNoOutlet(t *testing.T) {
 					r := start(t, &OutletWiring{Processor: p, Sinks: []SinkLink{{Sink: k, Channel: ref("c1", ch), Drain: true}}})
 					time.Sleep(time.Minute)
 					wantBodies(t, pipe, texts(0, 55))
-					fill(t, ch.FakeChannel, 55, 60)
-					time.Sleep(time.Minute)
+					for i := 55; i < 65; i++ { // one call of Done each
+						fill(t, ch.FakeChannel, i, i+1)
+						time.Sleep(10 * time.Second)
+					}
 					st := k.Status()
 					if st.State != Running || st.Errors == 0 || !strings.Contains(st.Err.Error(), "bomb") {
 						t.Errorf("status %+v, want RUNNING again, and the panics counted", st)
@@ -104,7 +106,7 @@ func TestPanicsAroundASinkEndNoOutlet(t *testing.T) {
 					if err := r.end(); err != nil {
 						t.Error(err)
 					}
-					wantBodies(t, pipe, texts(0, 60))
+					wantBodies(t, pipe, texts(0, 65))
 					if s := ch.FakeChannel.Stats(); s.Size+s.Held != 0 {
 						t.Errorf("the channel holds %+v", s)
 					}
