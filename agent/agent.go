@@ -14,7 +14,9 @@ import (
 	"sync"
 	"time"
 
+	"goflume/channels"
 	"goflume/internal/metric"
+	"goflume/internal/safe"
 )
 
 // Settings of a run, from the command line.
@@ -232,6 +234,16 @@ func (s *source) status() ComponentStatus {
 func (c *channel) status() ComponentStatus {
 	cs := ComponentStatus{Kind: metric.Channel, Name: c.name(), Type: c.plan.Entry.Name}
 	c.health.into(&cs)
+	h, ok := c.channel.(channels.Healthy)
+	if !ok || cs.State == Stopped {
+		return cs
+	}
+	if err := safe.Call(h.Healthy); err != nil {
+		cs.Sick, cs.LastError = true, err.Error()
+		if cs.State == Running {
+			cs.State = Backoff
+		}
+	}
 	return cs
 }
 

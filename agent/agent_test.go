@@ -304,3 +304,23 @@ func TestChannelThatDoesNotCloseKeepsNobodyWaiting(t *testing.T) {
 		}
 	})
 }
+
+func TestChannelThatSaysItCannotWriteIsUnhealthy(t *testing.T) {
+	st := newStage(t)
+	a := start(t, simple("a1.channels.c1.type = probe", "a1.channels.c1.stage = STAGE")...)
+	if why := a.Status().Unhealthy(); len(why) > 0 {
+		t.Errorf("unhealthy for %v, want healthy", why)
+	}
+	st.trip("c1 within", errors.New("no space left on device"))
+	want := []string{"channel c1 BACKOFF: no space left on device"}
+	if diff := cmp.Diff(want, a.Status().Unhealthy()); diff != "" {
+		t.Errorf("a full disk (-want +got):\n%s", diff)
+	}
+	if why := a.Status().NotReady(false); len(why) != 1 {
+		t.Errorf("not ready for %v, want the channel", why)
+	}
+	st.trip("c1 within", nil)
+	if why := a.Status().Unhealthy(); len(why) > 0 {
+		t.Errorf("unhealthy for %v after the disk has room again", why)
+	}
+}

@@ -241,6 +241,9 @@ func (c *probeChannel) Open(ctx context.Context) error {
 	return errors.Join(c.stage().check(c.name), c.Channel.Open(ctx))
 }
 
+// Healthy implements channels.Healthy.
+func (c *probeChannel) Healthy() error { return c.stage().check(c.name + " within") }
+
 func (c *probeChannel) Close() error {
 	st := c.stage()
 	st.note("close %s", c.name)

@@ -49,6 +49,7 @@ type ComponentStatus struct {
 	Errors    int       // failures since the start
 	Delivered bool      // sinks: a batch was delivered, or the destination was reached, since the start
 	Addresses []string  // sources: where they listen now
+	Sick      bool      // channels: it says that it cannot take or keep events now
 }
 
 // NotReady lists why the agent cannot take events now: nothing loaded, draining, a channel that is not open, a source
@@ -78,12 +79,12 @@ func (s Status) NotReady(sinks bool) []string {
 	return why
 }
 
-// Unhealthy lists the channels that cannot go on without a restart. Sinks and sources are no part of it: restarting the
-// agent because a destination is away makes things worse.
+// Unhealthy lists the channels that cannot write, now or without a restart. Sinks and sources are no part of it: restarting
+// the agent because a destination is away makes things worse.
 func (s Status) Unhealthy() []string {
 	var why []string
 	for _, c := range s.Components {
-		if c.Kind == metric.Channel && c.State == Failed {
+		if c.Kind == metric.Channel && (c.Sick || c.State == Failed) {
 			why = append(why, c.Line())
 		}
 	}

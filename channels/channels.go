@@ -59,6 +59,12 @@ func IsDurable(c Channel) bool {
 	return ok && d.Durable()
 }
 
+// Healthy is what a channel adds that can tell why it cannot take or keep events now, such as a full disk; nil when it can.
+// It is asked often and does no I/O.
+type Healthy interface {
+	Healthy() error
+}
+
 // Tx is a take-transaction. It is used by one goroutine at a time and ended exactly once.
 type Tx interface {
 	// Events are valid until the transaction ends. The slice is the transaction's: read only.

@@ -537,6 +537,7 @@ func (c *Channel) noRoom(l *lane, group []*commit, why error) {
 		err := fmt.Errorf("write to channel %s: %w", c.env.Name, why)
 		if isFullDisk(why) {
 			c.mu.Lock()
+			c.sick = fmt.Errorf("the disk is full: %w", why)
 			err = c.exhausted(c.freeLocked(l.home))
 			c.mu.Unlock()
 		}
