@@ -34,6 +34,7 @@ type stage struct {
 	gates   map[string]chan struct{}
 	feeds   map[string]chan []string // by source: batches to send
 	hung    chan struct{}            // closed at the test's end
+	busy    map[string]int           // calls under way, by component
 }
 
 // What trouble may be beside an ordinary error.
@@ -89,6 +90,30 @@ func (s *stage) in(sink string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.bodies[sink])
+}
+
+// alone notes where the component is called a second time before the first call has ended.
+func (s *stage) alone(component string) (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy == nil {
+		s.busy = map[string]int{}
+	}
+	if s.busy[component]++; s.busy[component] > 1 {
+		s.notes = append(s.notes, "two at once in "+component)
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.busy[component]--
+	}
+}
+
+// calling is the number of calls of the component under way.
+func (s *stage) calling(component string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.busy[component]
 }
 
 // trip has the component's calls answer err from now on; nil ends that.
@@ -196,6 +221,7 @@ func (p probeSink) Open(context.Context) error {
 
 func (p probeSink) Write(ctx context.Context, events []event.Event) error {
 	st := p.stage()
+	defer st.alone(p.name)()
 	st.mu.Lock()
 	gate := st.gates[p.name]
 	st.mu.Unlock()

@@ -23,7 +23,8 @@ func (c *change) removedChannels() []*channel {
 }
 
 // drains names the outlets that are moved only after the removed channels were drained: those of the old generation that
-// take from them, and those of the next one that take over a sink from these.
+// take from them, those of the next one that take over a sink from these, and so on: an outlet that is not moved yet holds
+// on to the sinks that it is to give away.
 func (c *change) drains(removed []*channel) map[string]bool {
 	late := map[string]bool{}
 	busy := map[string]bool{} // sinks
@@ -33,15 +34,20 @@ func (c *change) drains(removed []*channel) map[string]bool {
 				late[label] = true
 			}
 		}
-		if late[label] {
-			for _, l := range o.links {
-				busy[l.Sink.Name()] = true
+	}
+	for before := -1; before < len(late); {
+		before = len(late)
+		for label := range late {
+			if o := c.old.outlets[label]; o != nil {
+				for _, l := range o.links {
+					busy[l.Sink.Name()] = true
+				}
 			}
 		}
-	}
-	for _, g := range c.next.plan.Groups {
-		if slices.ContainsFunc(g.peers(), func(sink string) bool { return busy[sink] }) {
-			late[g.label()] = true
+		for _, g := range c.next.plan.Groups {
+			if slices.ContainsFunc(g.peers(), func(sink string) bool { return busy[sink] }) {
+				late[g.label()] = true
+			}
 		}
 	}
 	return late
