@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 RACE    ?= $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test check lint test-real test-long bench docs fuzz clean
+.PHONY: build run test check lint test-real test-long bench docs dist fuzz clean
 
 build: ## static binary bin/agent
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/agent ./cmd/agent
@@ -22,11 +22,13 @@ lint: ## format, vet, linters
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
 	cd bench/kafka && $(GO) vet -mod=mod ./... && $(GO) tool -modfile=../../tools/go.mod staticcheck ./...
+	cd packaging && $(GO) vet ./... && $(GO) tool -modfile=../tools/go.mod staticcheck ./...
 
 check: lint test ## what must pass before a commit; house rules and fresh docs are tests
 
 test-real: ## tests against real servers, installed and started on loopback; needs Java 17 and Maven
 	$(GO) run ./test/services test
+	cd packaging && $(GO) test ./...
 
 test-long: ## soaks and long tortures: an hour and more
 	GOFLUME_REAL=1 $(GO) test -tags long -timeout 180m -count=1 -p 1 ./channels/... ./sources/... ./test/...
@@ -38,10 +40,13 @@ bench: ## side by side with what it is compared to, medians of pairs
 docs: ## generated pages and texts
 	$(GO) generate ./...
 
+dist: ## what is released, below dist: tarballs, deb, rpm, an image's folder, bills of materials, checksums
+	cd packaging && $(GO) run . -root .. -out ../dist
+
 fuzz: ## every fuzz target for FUZZTIME each
 	@for p in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -h 'func Fuzz' $$p/*_test.go | sed 's/.*func \(Fuzz[A-Za-z0-9_]*\).*/\1/'); do \
 	    echo "$$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f\$$" -fuzztime $${FUZZTIME:-20s} || exit 1; done; done
 
 clean:
-	rm -rf bin out
+	rm -rf bin out dist
