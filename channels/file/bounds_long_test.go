@@ -10,6 +10,8 @@ const (
 	flipStep      = 1
 	errorScripts  = 100
 	importStep    = 1
+	killPoints    = 20
+	importKills   = 1
 	killRounds    = 1000
 	errorStep     = 1
 )

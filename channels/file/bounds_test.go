@@ -10,6 +10,8 @@ const (
 	flipStep      = 61
 	errorScripts  = 2
 	importStep    = 7
-	killRounds    = 10
+	killPoints    = 1
+	importKills   = 4
+	killRounds    = 30
 	errorStep     = 5
 )

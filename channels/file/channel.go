@@ -24,6 +24,7 @@ type Channel struct {
 	env  registry.Env
 	set  Settings
 	fs   vfs.FS
+	now  func() time.Time // the wall clock: ages and what people read, never order
 	keys keyring
 	m    metrics
 
@@ -85,7 +86,7 @@ var (
 
 func newChannel(env registry.Env, s Settings, fsys vfs.FS) *Channel {
 	c := &Channel{
-		env: env, set: s, fs: fsys, open: map[*Tx]struct{}{}, stopping: make(chan struct{}), kick: make(chan struct{}, 1),
+		env: env, set: s, fs: fsys, now: time.Now, open: map[*Tx]struct{}{}, stopping: make(chan struct{}), kick: make(chan struct{}, 1),
 	}
 	c.m.declare(env.Metrics, c)
 	return c
@@ -161,7 +162,7 @@ func (c *Channel) lockDirs() error {
 		if err != nil {
 			return err
 		}
-		c.dirs = append(c.dirs, &dataDir{path: dir, cow: sp.CopyOnWrite})
+		c.dirs = append(c.dirs, &dataDir{path: dir, cow: sp.CopyOnWrite, space: spaceReport{free: sp.Free, at: c.now()}})
 	}
 	for _, dir := range ckpt {
 		c.slots = append(c.slots, &slot{dir: dir, n: 0}, &slot{dir: dir, n: 1})
@@ -278,6 +279,3 @@ func (c *Channel) Close() error {
 	}
 	return nil
 }
-
-// now is the wall clock, for ages and metrics only.
-func now() time.Time { return time.Now() }

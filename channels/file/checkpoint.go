@@ -200,6 +200,9 @@ func (s *slot) write(fsys vfs.FS, b []byte) error {
 		return err
 	}
 	_, err := s.file.WriteAt(b, 0)
+	if isFullDisk(err) {
+		return err // the file has no room for so much; it keeps what it has
+	}
 	if err == nil {
 		err = s.file.Datasync()
 	}

@@ -8,6 +8,7 @@ import (
 	"hash/crc32"
 	"io"
 	"slices"
+	"unsafe"
 
 	"goflume/event"
 	"goflume/internal/vfs"
@@ -20,7 +21,10 @@ type block struct {
 	payload []byte
 }
 
-func (b *block) memory() int64 { return int64(cap(b.payload)) + headerSize }
+func (b *block) memory() int64 { return int64(cap(b.payload)) + headerSize + blockSize }
+
+// blockSize is what a block takes besides its payload.
+const blockSize = int64(unsafe.Sizeof(block{}))
 
 // errBad marks bytes that are no frame of the segment.
 var errBad = errors.New("no valid frame")

@@ -4,8 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"time"
+
+	"goflume/internal/vfs"
 )
 
 // ErrCorrupt is what Take and Open say where the disk gives back other bytes than were written and onCorruption is halt.
@@ -61,7 +64,7 @@ func (c *Channel) quarantine(seg *segment, from, to int64) string {
 	if err == nil {
 		why, _ := json.Marshal(map[string]any{
 			"channel": c.env.Name, "file": seg.String(), "segment": seg.id, "from": from, "to": to,
-			"reason": "no valid frame in a part that was on stable storage", "time": now().UTC().Format(time.RFC3339),
+			"reason": "no valid frame in a part that was on stable storage", "time": c.now().UTC().Format(time.RFC3339),
 		})
 		err = c.writeNew(name+".json", append(why, '\n'))
 	}
@@ -75,26 +78,35 @@ func (c *Channel) quarantine(seg *segment, from, to int64) string {
 	return name + ".bin"
 }
 
+// copySpan copies what can be read of a span; a place that cannot be is a hole in the copy.
 func (c *Channel) copySpan(seg *segment, from, to int64, name string) error {
-	b := make([]byte, to-from)
-	n, err := seg.file.ReadAt(b, from)
-	if n == 0 && err != nil {
-		return err
-	}
-	return c.writeNew(name, b[:n])
+	return c.writeFile(name, func(f vfs.File) error {
+		b := make([]byte, min(window, to-from))
+		for off := from; off < to; off += int64(len(b)) {
+			n, _ := seg.file.ReadAt(b[:min(int64(len(b)), to-off)], off)
+			if _, err := f.WriteAt(b[:n], off-from); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
-// writeNew makes a small file and leaves one that is there, from an earlier try, alone.
+// writeNew makes a small file.
 func (c *Channel) writeNew(name string, b []byte) error {
+	return c.writeFile(name, func(f vfs.File) error { _, err := f.WriteAt(b, 0); return err })
+}
+
+// writeFile makes a file, or writes over the one of an earlier try.
+func (c *Channel) writeFile(name string, write func(vfs.File) error) error {
 	f, err := c.fs.Create(name)
-	if err != nil {
+	if errors.Is(err, fs.ErrExist) {
 		f, err = c.fs.Open(name)
 	}
 	if err != nil {
 		return err
 	}
-	_, err = f.WriteAt(b, 0)
-	if err == nil {
+	if err = write(f); err == nil {
 		err = f.Datasync()
 	}
 	return errors.Join(err, f.Close())

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -69,7 +70,15 @@ func TestTornWriteAtEveryByte(t *testing.T) {
 	tails := map[string]func(b []byte){
 		"zeros": func(b []byte) { clear(b) },
 		"old":   func(b []byte) { copy(b, img[offs[1]:]) }, // frames of this very segment, where they do not belong
-		"ones":  func(b []byte) { copy(b, bytes.Repeat([]byte{0xff}, len(b))) },
+		"recycled": func(b []byte) { // whole frames of the file's earlier use
+			copy(b, img[offs[1]:])
+			var h header
+			if len(b) >= headerSize && h.parse(img[offs[1]:], binary.LittleEndian.Uint64(img[offs[1]+16:])) {
+				h.seg += 1000
+				h.put(b)
+			}
+		},
+		"ones": func(b []byte) { copy(b, bytes.Repeat([]byte{0xff}, len(b))) },
 		"random": func(b []byte) {
 			for i := range b {
 				b[i] = byte(rng.Uint32())
@@ -449,6 +458,28 @@ func TestDirectoriesOfTwoChannelsAreNotMixed(t *testing.T) {
 	if err := c.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "belongs to channel") {
 		t.Errorf("Open: %v", err)
 	}
+}
+
+func TestACopiedDirectoryIsNotDeliveredTwice(t *testing.T) {
+	disk := memfs.New()
+	s := small()
+	c := mustOpen(t, disk, s)
+	mustPut(t, c, numbered(0, 3))
+	name := c.lanes[0].segs[0].String()
+	mustClose(t, c)
+	b, err := vfs.ReadFile(disk, name, 1<<20)
+	check(t, err)
+	check(t, disk.MkdirAll("/ch/copy"))
+	makeFile(t, disk, "/ch/copy/"+filepath.Base(name), b)
+	both := s
+	both.DataDirs = []string{"/ch/data", "/ch/copy"}
+	c = newChannel(testEnv(), both, disk)
+	if err := c.Open(t.Context()); err == nil || !strings.Contains(err.Error(), "are the same segment, 1: one is a copy") {
+		t.Errorf("Open: %v", err)
+	}
+	c = mustOpen(t, disk, s)
+	wantRun(t, drain(t, c), 0, 3)
+	mustClose(t, c)
 }
 
 func TestDataDirsMayBeSwappedButNotMissing(t *testing.T) {

@@ -102,7 +102,7 @@ func (c *Channel) seal(s *segment) error {
 	buf = binary.AppendUvarint(buf, uint64(s.putBytes))
 	buf = binary.AppendUvarint(buf, c.done.floor)
 	buf = c.done.above.append(buf)
-	h := header{typ: frameSeal, lane: uint16(s.lane), seg: s.id, promise: end, seq: s.first, time: now().UnixMilli()}
+	h := header{typ: frameSeal, lane: uint16(s.lane), seg: s.id, promise: end, seq: s.first, time: c.now().UnixMilli()}
 	c.mu.Unlock()
 	f := newFrame(buf, h)
 	f.put(f.buf)
@@ -141,11 +141,7 @@ func (c *Channel) prepareSpares() {
 		if !want {
 			continue
 		}
-		size, err := c.affordable(d)
-		var s *segment
-		if err == nil {
-			s, err = c.makeSegment(d, size)
-		}
+		s, err := c.makeSegment(d, maxSegment)
 		if err != nil {
 			c.env.Log.Debug("No spare log file could be made", "dir", d.path, "err", err)
 			continue
@@ -176,7 +172,7 @@ func (c *Channel) syncLanes() error {
 		if idle {
 			continue
 		}
-		begin := now()
+		begin := time.Now()
 		err := s.file.Datasync()
 		c.m.synced(time.Since(begin), 0)
 		c.mu.Lock()

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ type lane struct {
 	pending   []*commit // waiting for a leader
 	flying    []*commit // being written
 	idle      []*commit // an empty slice to be `pending` next
+	queued    int64     // bytes of pending
 	busy      bool      // there is a leader
 	gathering bool      // and it waits for company
 	target    float64   // commits that a group can have, going by the last ones
@@ -87,6 +89,7 @@ func (c *Channel) commit(cm *commit) error {
 		}
 	}
 	l.pending = append(l.pending, cm)
+	l.queued += cm.size
 	l.waiting.Store(int32(len(l.pending)))
 	if l.busy {
 		c.mu.Unlock()
@@ -101,14 +104,17 @@ func (c *Channel) commit(cm *commit) error {
 	return cm.err
 }
 
-// pickLaneLocked prefers a lane whose leader waits for company, then an idle one, then the one with the shortest queue.
+// shared is how many bytes may wait for a lane's next group before a directory's other lane is used as well. Below it one
+// sync for all is quicker than two at a time, which the disk makes one after the other anyway.
+const shared = 1 << 20
+
+// pickLaneLocked returns the lane for the commit: of the directory that has the least to do, the first lane that has not
+// enough for its next group yet.
 func (c *Channel) pickLaneLocked(cm *commit) *lane {
 	var best *lane
 	score := math.MaxInt
-	for _, l := range c.lanes {
-		if l.home == nil {
-			continue
-		}
+	for i, d := range c.dirs {
+		l := laneOf(c.lanes[i*lanesPerDir:(i+1)*lanesPerDir], cm.size)
 		s := len(l.pending) + len(l.flying)
 		switch {
 		case l.gathering:
@@ -116,7 +122,7 @@ func (c *Channel) pickLaneLocked(cm *commit) *lane {
 		case !l.busy:
 			s = -1
 		}
-		if l.home.failed || cm.count > 0 && len(c.dirs) > 1 && c.freeLocked(l.home) < c.set.MinimumRequiredSpace {
+		if d.failed || cm.count > 0 && len(c.dirs) > 1 && d.space.free < c.set.MinimumRequiredSpace {
 			s += 1 << 20
 		}
 		if s < score {
@@ -126,12 +132,22 @@ func (c *Channel) pickLaneLocked(cm *commit) *lane {
 	return best
 }
 
+// laneOf chooses among the lanes of a directory.
+func laneOf(lanes []*lane, size int64) *lane {
+	for _, l := range lanes {
+		if !l.busy || l.gathering || l.queued+size <= shared {
+			return l
+		}
+	}
+	return slices.MinFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.queued, b.queued) })
+}
+
 // lead writes one group and hands the lead on.
 func (c *Channel) lead(l *lane) {
 	c.gather(l)
 	c.mu.Lock()
 	group := l.pending
-	l.pending, l.flying, l.idle = l.idle[:0], group, nil
+	l.pending, l.flying, l.idle, l.queued = l.idle[:0], group, nil, 0
 	l.waiting.Store(0)
 	c.mu.Unlock()
 	if err := safe.Call(func() error { c.writeGroup(l, group); return nil }); err != nil {
@@ -160,7 +176,7 @@ func (c *Channel) lead(l *lane) {
 // gather waits for the commits that the last groups lead one to expect: no longer than a part of what a sync takes. The
 // wait is too short for a timer, so it yields to those who would commit.
 func (c *Channel) gather(l *lane) {
-	limit := min(c.set.FsyncMaxDelay, l.syncTime/4)
+	limit := min(c.set.FsyncMaxDelay, l.syncTime/2)
 	c.mu.Lock()
 	want := int32(l.target + 0.5)
 	l.gathering = limit > 0 && l.waiting.Load() < want
@@ -217,10 +233,9 @@ func (c *Channel) writeGroup(l *lane, group []*commit) {
 // writeElsewhere is for a group whose write or sync failed: what the file holds now, nobody knows, but the frames are
 // still in memory.
 func (c *Channel) writeElsewhere(l *lane, group []*commit, first error) {
-	var bad *dataDir
-	if n := len(l.segs); n > 0 {
-		bad = l.segs[n-1].dir
-	}
+	c.mu.Lock()
+	bad := l.segs[len(l.segs)-1].dir
+	c.mu.Unlock()
 	err := c.roll(l, bad)
 	if err == nil {
 		if err = c.append(l, group); err == nil {
@@ -310,8 +325,9 @@ func (c *Channel) publish(l *lane, group []*commit, written int64, ordinal uint3
 		seg.addPutLocked(cm.seq, cm.seq+uint64(cm.count), cm.bytes)
 		for i := range cm.frames {
 			f := &cm.frames[i]
-			l.cache = append(l.cache, block{pos{seg.id, f.at}, pos{seg.id, f.end}, f.header, f.payload()})
-			c.cached += int64(len(f.buf))
+			b := block{pos{seg.id, f.at}, pos{seg.id, f.end}, f.header, f.payload()}
+			l.cache = append(l.cache, b)
+			c.cached += b.memory()
 		}
 	}
 	seg.end = l.off
@@ -417,7 +433,7 @@ func (c *Channel) roll(l *lane, avoid *dataDir) error {
 	}
 	link = binary.LittleEndian.AppendUint64(link, prev.id)
 	link = binary.LittleEndian.AppendUint64(link, uint64(prev.end))
-	f := newFrame(link, header{typ: frameLink, time: now().UnixMilli()})
+	f := newFrame(link, header{typ: frameLink, time: c.now().UnixMilli()})
 	l.link, l.off, l.ordinal = &f, pageSize, 0
 	seg.lane, l.active, l.synced = l.id, seg, pageSize
 	l.segs = append(l.segs, seg)
@@ -469,30 +485,7 @@ func (c *Channel) segmentFrom(d *dataDir, l *lane) (*segment, error) {
 	if seg != nil {
 		return seg, nil
 	}
-	want, err := c.affordable(d)
-	if err != nil {
-		return nil, err
-	}
-	return c.makeSegment(d, want)
-}
-
-// affordable returns the size of the next segment in d, smaller than usual where the disk is nearly full.
-func (c *Channel) affordable(d *dataDir) (int64, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	want := c.segSize
-	if len(d.free) > 0 {
-		return want, nil // a file that is there takes no room
-	}
-	d.space = spaceReport{}
-	least := min(want, 1<<20)
-	if spare := c.freeLocked(d) - c.set.MinimumRequiredSpace; spare < want {
-		want = spare &^ (pageSize - 1)
-	}
-	if want < least {
-		return 0, fmt.Errorf("%s: %w: %d bytes free", d.path, errNoSpace, d.space.free)
-	}
-	return want, nil
+	return c.makeSegment(d, firstSegment)
 }
 
 // reclaim frees the files that hold nothing any more, now and not at the next checkpoint; it tells whether it is worth
@@ -538,8 +531,9 @@ func (c *Channel) noRoom(l *lane, group []*commit, why error) {
 		if isFullDisk(why) {
 			c.mu.Lock()
 			c.sick = fmt.Errorf("the disk is full: %w", why)
-			err = c.exhausted(c.freeLocked(l.home))
+			free := l.home.space.free
 			c.mu.Unlock()
+			err = c.exhausted(free)
 		}
 		c.finish(puts, err)
 	}

@@ -22,6 +22,9 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(killDir); dir != "" {
 		killed(dir, os.Getenv("GOFLUME_FIRST"))
 	}
+	if dir := os.Getenv(killedImport); dir != "" {
+		importAndDie(dir)
+	}
 	goleak.VerifyTestMain(m)
 }
 

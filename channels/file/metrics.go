@@ -31,7 +31,7 @@ func (m *metrics) declare(s *metric.Set, c *Channel) {
 	s.Text("Open", func() string { return strconv.FormatBool(c.is(stateOpen)) })
 	s.Func("Closed", "", "", func() float64 { return number(c.is(stateClosed)) })
 	s.Func("Unhealthy", "flume_channel_unhealthy", "1 while the channel cannot write.", func() float64 { return number(c.Healthy() != nil) })
-	s.Func("", "flume_channel_oldest_event_age_seconds", "Age of the oldest event that is next to be taken, or being taken.", func() float64 { return c.oldest(now()).Seconds() })
+	s.Func("", "flume_channel_oldest_event_age_seconds", "Age of the oldest event that is next to be taken, or being taken.", func() float64 { return c.oldest(c.now()).Seconds() })
 	s.Func("", "flume_channel_disk_bytes", "Bytes of all log files.", func() float64 { return float64(c.diskBytes()) })
 }
 

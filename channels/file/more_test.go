@@ -244,7 +244,7 @@ func TestManyCommittersAndTakers(t *testing.T) {
 	s := small()
 	s.FsyncMaxDelay = 100 * time.Microsecond
 	c := mustOpen(t, disk, s)
-	const putters, each = 32, 30
+	const putters, each = 64, 20
 	ctx, cancel := context.WithCancel(t.Context())
 	var mu sync.Mutex
 	seen := map[string]int{}

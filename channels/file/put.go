@@ -2,9 +2,7 @@ package file
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"syscall"
 	"time"
 
 	"goflume/event"
@@ -45,7 +43,7 @@ func (c *Channel) put(ctx context.Context, events []event.Event, bodies int64) e
 	}
 	cm := &commit{count: len(events), bytes: bodies, wake: make(chan signal, 1)}
 	var err error
-	cm.frames, err = encodeEvents(cm.first[:0], events, now().UnixMilli())
+	cm.frames, err = encodeEvents(cm.first[:0], events, c.now().UnixMilli())
 	if err == nil {
 		for i := range cm.frames {
 			cm.size += c.lengthOnDisk(&cm.frames[i])
@@ -105,7 +103,7 @@ func (c *Channel) reserve(ctx context.Context, n int, bytes int64) error {
 	r.waiting = append(r.waiting, w)
 	c.mu.Unlock()
 
-	began := now()
+	began := time.Now()
 	wait := time.NewTimer(c.set.KeepAlive)
 	defer wait.Stop()
 	select {
@@ -159,50 +157,4 @@ func (c *Channel) grantLocked() {
 		r.usedBytes += w.bytes
 		close(w.ok)
 	}
-}
-
-// spaceReport is what the file system said, asked at most once a second.
-type spaceReport struct {
-	free int64
-	at   time.Time
-}
-
-const spaceAge = time.Second
-
-// freeLocked returns the directory's free bytes as of the last second. Where nobody can tell, writing will.
-func (c *Channel) freeLocked(d *dataDir) int64 {
-	if t := now(); t.Sub(d.space.at) >= spaceAge || t.Before(d.space.at) {
-		sp, err := c.fs.Space(d.path)
-		if err != nil {
-			sp.Free = 1 << 62
-		}
-		d.space = spaceReport{sp.Free, t}
-	}
-	return d.space.free
-}
-
-// checkSpace refuses puts while every data directory is short of room.
-func (c *Channel) checkSpace() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var most int64
-	for _, d := range c.dirs {
-		most = max(most, c.freeLocked(d))
-		if d.space.free >= c.set.MinimumRequiredSpace {
-			return nil
-		}
-	}
-	return c.exhausted(most)
-}
-
-func (c *Channel) exhausted(free int64) error {
-	return &event.Refused{Kind: event.ErrFull, Text: fmt.Sprintf(
-		"Usable space exhausted, only %d bytes remaining, required %d bytes", free, c.set.MinimumRequiredSpace)}
-}
-
-// errNoSpace is what making a segment says where the room is needed for other things.
-var errNoSpace = errors.New("not enough room for another segment")
-
-func isFullDisk(err error) bool {
-	return errors.Is(err, errNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }

@@ -24,9 +24,19 @@ func (c *Channel) recover(ctx context.Context) error {
 		}
 	}
 	files, err := c.readSegments()
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.rebuild(ctx, files)
 	}
+	if err != nil {
+		for _, s := range files { // those that the channel does not know yet, too
+			s.file.Close()
+		}
+	}
+	return err
+}
+
+// rebuild makes the channel what the checkpoint and the segments say.
+func (c *Channel) rebuild(ctx context.Context, files []*segment) error {
 	k, err := c.chooseCheckpoint(files)
 	if err != nil {
 		return err
@@ -105,13 +115,13 @@ func (c *Channel) readSegments() ([]*segment, error) {
 				open = c.fs.OpenRead
 			}
 			if s.file, err = open(s.String()); err != nil {
-				return nil, err
+				return files, err
 			}
 			page := make([]byte, pageSize)
 			m, err := s.file.ReadAt(page, 0)
 			if err != nil && !errors.Is(err, io.EOF) {
 				s.file.Close()
-				return nil, fmt.Errorf("read the header of segment %s: %w", s, err) // what cannot be read now is not unused
+				return files, fmt.Errorf("read the header of segment %s: %w", s, err) // what cannot be read now is not unused
 			}
 			page = page[:m]
 			if err = s.decode(page); err == nil {
@@ -125,7 +135,7 @@ func (c *Channel) readSegments() ([]*segment, error) {
 			}
 			if err != nil {
 				s.file.Close()
-				return nil, fmt.Errorf("open segment %s: %w", s, err)
+				return files, fmt.Errorf("open segment %s: %w", s, err)
 			}
 		}
 	}
@@ -215,9 +225,12 @@ func (c *Channel) sameChannel(k *checkpoint, files []*segment) error {
 		_, err := rand.Read(c.uuid[:])
 		return err
 	}
-	for _, s := range files {
+	for i, s := range files {
 		if s.uuid != c.uuid {
 			return fmt.Errorf("segment %s belongs to channel %x, the others to %x: are directories of two channels mixed?", s, s.uuid, c.uuid)
+		}
+		if i > 0 && s.id == files[i-1].id {
+			return fmt.Errorf("%s and %s are the same segment, %d: one is a copy; move it away", files[i-1], s, s.id)
 		}
 		aead, err := c.keys.cipher(c.uuid, &s.segHeader)
 		if err != nil {

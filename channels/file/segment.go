@@ -154,15 +154,19 @@ func (s *segment) addPutLocked(from, to uint64, bytes int64) {
 
 var zeros [1 << 20]byte
 
-// makeSegment returns a segment that is ready to be written: from a file that is free, or a new one filled with zeros so
-// that writing it later needs neither room nor the file system's journal.
-func (c *Channel) makeSegment(d *dataDir, want int64) (*segment, error) {
+// fillStep is how many zeros are brought to the disk at a time, so that commits do not wait behind all of them.
+const fillStep = 8 << 20
+
+// makeSegment returns a segment that is ready to be written: from a file that is free, or a new one of at most `most` bytes
+// filled with zeros so that writing it later needs neither room nor the file system's journal. Those who wait for it want a
+// small one: filling takes time.
+func (c *Channel) makeSegment(d *dataDir, most int64) (*segment, error) {
 	c.mu.Lock()
 	var s *segment
 	for s == nil && len(d.free) > 0 {
 		s = d.free[len(d.free)-1]
 		d.free = d.free[:len(d.free)-1]
-		if s.size < want || s.size > 2*want {
+		if s.size < c.segSize || s.size > 2*c.segSize {
 			c.mu.Unlock()
 			c.discard(s)
 			s = nil
@@ -170,32 +174,42 @@ func (c *Channel) makeSegment(d *dataDir, want int64) (*segment, error) {
 		}
 	}
 	c.segID++
-	id := c.segID
+	h := segHeader{uuid: c.uuid, id: c.segID, size: min(c.segSize, most), alias: c.keys.active}
 	c.mu.Unlock()
-	h := segHeader{uuid: c.uuid, id: id, size: want}
-	if s != nil {
-		h.size = s.size
+	if s == nil {
+		var err error
+		if h.size, err = c.affordable(d, h.size); err != nil {
+			return nil, err
+		}
+		if s, err = c.newFile(d, h.size); err != nil {
+			return nil, err
+		}
 	}
-	if h.alias = c.keys.active; h.alias != "" {
+	h.size = s.size
+	made, err := c.prepare(s, &h)
+	if err != nil {
+		c.setAside(s)
+		return nil, fmt.Errorf("prepare segment %s: %w", s, err)
+	}
+	return made, nil
+}
+
+// prepare makes the file of s a segment with the header h.
+func (c *Channel) prepare(s *segment, h *segHeader) (*segment, error) {
+	if h.alias != "" {
 		h.cipher = cipherGCM
 		if _, err := rand.Read(h.salt[:]); err != nil {
 			return nil, err
 		}
 	}
-	aead, err := c.keys.cipher(c.uuid, &h)
+	aead, err := c.keys.cipher(c.uuid, h)
 	if err != nil {
 		return nil, err
 	}
-	if s == nil {
-		if s, err = c.newFile(d, want); err != nil {
-			return nil, err
-		}
+	if err := s.writeHeader(h); err != nil {
+		return nil, err
 	}
-	if err := s.writeHeader(&h); err != nil {
-		c.setAside(s)
-		return nil, fmt.Errorf("prepare segment %s: %w", s, err)
-	}
-	return &segment{segHeader: h, dir: d, name: s.name, file: s.file, aead: aead, end: pageSize, whole: true}, nil
+	return &segment{segHeader: *h, dir: s.dir, name: s.name, file: s.file, aead: aead, end: pageSize, whole: true}, nil
 }
 
 func (s *segment) writeHeader(h *segHeader) error {
@@ -209,7 +223,7 @@ func (s *segment) writeHeader(h *segHeader) error {
 func (c *Channel) newFile(d *dataDir, size int64) (*segment, error) {
 	c.mu.Lock()
 	d.next++
-	s := &segment{dir: d, name: segmentName(d.next)}
+	s := &segment{segHeader: segHeader{size: size}, dir: d, name: segmentName(d.next)}
 	c.mu.Unlock()
 	f, err := c.fs.Create(s.String())
 	if err != nil {
@@ -221,6 +235,11 @@ func (c *Channel) newFile(d *dataDir, size int64) (*segment, error) {
 			for off := int64(pageSize); off < size; off += int64(len(zeros)) {
 				if _, err := f.WriteAt(zeros[:min(size-off, int64(len(zeros)))], off); err != nil {
 					return err
+				}
+				if off%fillStep == pageSize && off > fillStep {
+					if err := f.Datasync(); err != nil {
+						return err
+					}
 				}
 			}
 			if err := f.Datasync(); err != nil {

@@ -222,7 +222,7 @@ func (tx *Tx) Commit() error {
 		cm.acked.add(tx.pieces[i].seq, tx.pieces[i].end())
 	}
 	buf := cm.acked.append(make([]byte, headerSize, headerSize+16+8*len(cm.acked)))
-	cm.first[0] = newFrame(buf, header{typ: frameAck, bytes: tx.bytes, time: now().UnixMilli()})
+	cm.first[0] = newFrame(buf, header{typ: frameAck, bytes: tx.bytes, time: c.now().UnixMilli()})
 	cm.frames = cm.first[:]
 	cm.size = cm.first[0].length()
 	err := c.commit(cm)

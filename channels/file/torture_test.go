@@ -84,7 +84,7 @@ func (x *torture) life(fsys vfs.FS, steps int, mayFail bool) (crashed bool, err 
 	for range steps {
 		switch k := x.rng.IntN(20); {
 		case k < 9:
-			err = x.put(c)
+			err = x.put(c, mayFail)
 		case k < 14:
 			err = x.take(c)
 		case k < 17:
@@ -105,6 +105,11 @@ func (x *torture) life(fsys vfs.FS, steps int, mayFail bool) (crashed bool, err 
 		if errors.Is(err, errBroken) {
 			return false, err
 		}
+		if !mayFail {
+			if err := x.counts(c); err != nil {
+				return false, err
+			}
+		}
 	}
 	if x.rng.IntN(2) == 0 {
 		if err := c.Close(); err != nil && !down(err) && !mayFail {
@@ -119,12 +124,34 @@ func (x *torture) life(fsys vfs.FS, steps int, mayFail bool) (crashed bool, err 
 	return true, nil
 }
 
+// counts compares what the channel says it holds with the model.
+func (x *torture) counts(c *Channel) error {
+	held := 0
+	for _, o := range x.open {
+		held += len(o.numbers)
+	}
+	if s, n := c.Stats(), x.queued(); s.Held != held || s.Size != n-held || n > x.set.Capacity {
+		return fmt.Errorf("%w: %+v, want %d queued and %d held of %d", errBroken, s, n-held, held, x.set.Capacity)
+	}
+	return nil
+}
+
+// queued returns how many events the channel holds, as long as nothing failed in this life.
+func (x *torture) queued() (n int) {
+	for _, s := range x.m.states {
+		if s == queued {
+			n++
+		}
+	}
+	return n
+}
+
 // forget: what was in transactions is queued again.
 func (x *torture) forget() { x.open = nil }
 
 var errBroken = errors.New("promise broken")
 
-func (x *torture) put(c *Channel) error {
+func (x *torture) put(c *Channel, mayFail bool) error {
 	first, n := len(x.m.states), 1+x.rng.IntN(8)
 	x.m.states = append(x.m.states, make([]eventState, n)...)
 	x.m.puts = append(x.m.puts, [2]int{first, n})
@@ -135,6 +162,9 @@ func (x *torture) put(c *Channel) error {
 		}
 	}
 	if errors.Is(err, event.ErrFull) && !down(err) {
+		if !mayFail && x.queued()+n <= x.set.Capacity {
+			return fmt.Errorf("%w: full with %d of %d", errBroken, x.queued(), x.set.Capacity)
+		}
 		for i := range n {
 			x.m.states[first+i] = gone
 		}
@@ -228,9 +258,13 @@ func (x *torture) verify(fsys vfs.FS) error {
 			break
 		}
 	}
+	last := -1
 	for _, o := range x.open {
 		for _, n := range o.numbers {
-			seen[n] = true
+			if n <= last {
+				return fmt.Errorf("%w: after the crash %d comes behind %d", errBroken, n, last)
+			}
+			seen[n], last = true, n
 		}
 	}
 	if size != len(seen) {
