@@ -5,6 +5,7 @@ package examples
 import (
 	"embed"
 	"io/fs"
+	"slices"
 	"strings"
 )
 
@@ -23,6 +24,7 @@ func Names() []string {
 	for i := range found {
 		found[i] = strings.TrimSuffix(found[i], ".conf")
 	}
+	slices.Sort(found)
 	return found
 }
 

@@ -283,3 +283,9 @@ func (h *HDFSServer) FsShell(ctx context.Context, args ...string) (string, error
 	n := h.shells.Add(1) // logs are kept apart: what is returned is this one's
 	return h.run.Tool(ctx, Command{Name: "fsshell" + strconv.Itoa(int(n)), Argv: argv})
 }
+
+// Shell returns the command line of Hadoop's own client, to which its words are added, such as -cat and a path. Standard output
+// has its log too.
+func (h *HDFSServer) Shell() ([]string, error) {
+	return h.run.hadoop(256, "org.apache.hadoop.fs.FsShell")
+}
