@@ -75,8 +75,15 @@ func (d *disk) enter() []string {
 	return argv
 }
 
-// fill makes the disk full, but for very little.
-func (d *disk) fill() error { return d.resize(d.used() + slack) }
+// fill makes the disk full, but for very little. It tries again where more was written meanwhile than was left.
+func (d *disk) fill() (err error) {
+	for range 20 {
+		if err = d.resize(d.used() + slack); err == nil {
+			return nil
+		}
+	}
+	return err
+}
 
 // empty gives the disk its size back.
 func (d *disk) empty() error { return d.resize(diskSize) }

@@ -175,7 +175,7 @@ func (w *world) wreak(ctx context.Context, faults []fault, seed, lane uint64, le
 		f := faults[bag[0]]
 		bag = bag[1:]
 		elapsed := time.Since(begin)
-		if elapsed >= length {
+		if elapsed >= length || ctx.Err() != nil {
 			return nil
 		}
 		if f.early && elapsed > length/2 {

@@ -48,8 +48,17 @@ func TestRealSoak(t *testing.T) {
 	}
 
 	lanes := make(chan error, 2)
-	go func() { lanes <- w.wreak(ctx, w.onAgent(), seed, 1, w.length, soakPause) }()
-	go func() { lanes <- w.wreak(ctx, w.onServers(), seed, 2, w.length, soakPause) }()
+	wreaking, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	for i, faults := range [][]fault{w.onAgent(), w.onServers()} {
+		go func() {
+			err := w.wreak(wreaking, faults, seed, uint64(i+1), w.length, soakPause)
+			if err != nil {
+				giveUp() // who does not come back is looked at now
+			}
+			lanes <- err
+		}()
+	}
 	if err := errors.Join(<-lanes, <-lanes); err != nil {
 		t.Error(err)
 	}
