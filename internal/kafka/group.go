@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -45,6 +46,8 @@ const (
 	missingStep, missing = 200 * time.Millisecond, 10 * time.Second
 	// recheck is the wait before a session whose last one found offsets outside of the log.
 	recheck = time.Second
+	// lookForWait is how often a stop looks whether the member waits for others.
+	lookForWait = 50 * time.Millisecond
 	// quiet is how often errors are logged that come again and again while Sarama retries.
 	quiet = 30 * time.Second
 )
@@ -55,8 +58,7 @@ type Claim struct {
 	Partition int32
 
 	claim   sarama.ConsumerGroupClaim
-	session sarama.ConsumerGroupSession
-	commit  chan<- struct{}
+	offsets *committer
 	ctx     context.Context
 }
 
@@ -82,15 +84,10 @@ func (c *Claim) Repeats(offset, done int64) bool {
 
 // Mark notes that all records before next are done with. A lower number than before changes nothing, nor does it after
 // the partition was given up.
-func (c *Claim) Mark(next int64) { c.session.MarkOffset(c.Topic, c.Partition, next, "") }
+func (c *Claim) Mark(next int64) { c.offsets.mark(place{c.Topic, c.Partition}, next) }
 
 // CommitSoon has what is marked committed, in the background: while one commit is under way, marks gather for the next.
-func (c *Claim) CommitSoon() {
-	select {
-	case c.commit <- struct{}{}:
-	default:
-	}
-}
+func (c *Claim) CommitSoon() { c.offsets.soon() }
 
 // Consume is a member of the group until ctx ends, and then returns nil: it joins, has each partition that it is given read by
 // read, in a goroutine of its own, and starts over after a failure. What read marked is committed before its partition
@@ -116,13 +113,14 @@ func Consume(ctx context.Context, cfg GroupConfig, read func(*Claim) error) erro
 
 // member is one membership, with a client of its own. It implements Sarama's ConsumerGroupHandler.
 type member struct {
-	cfg    GroupConfig
-	read   func(*Claim) error
-	lost   *outOfRange
-	dialer *dialer
-	client sarama.Client
-	commit chan struct{} // room for one: a wish to commit
-	joined bool          // at least once
+	cfg     GroupConfig
+	read    func(*Claim) error
+	lost    *outOfRange
+	dialer  *dialer
+	client  sarama.Client
+	offsets *committer
+	reading atomic.Int64 // claims
+	joined  bool         // at least once
 
 	mu      sync.Mutex
 	failed  error     // of read
@@ -140,8 +138,10 @@ func (m *member) run(ctx context.Context) error {
 	conn := *m.cfg.Conn
 	m.dialer = newDialer(conn.Net.DialTimeout)
 	m.dialer.takeOver(&conn)
-	m.dialer.alive = func(addr string) bool { return responds(m.dialer.ctx, addr, m.cfg.Conn) }
-	m.commit = make(chan struct{}, 1)
+	m.dialer.alive = func(addr string) bool {
+		_, err := lookupAt(m.dialer.ctx, m.cfg.Conn, addr, question{})
+		return err == nil
+	}
 	defer m.dialer.abandon()
 	defer conn.MetricRegistry.UnregisterAll()
 
@@ -160,24 +160,29 @@ func (m *member) run(ctx context.Context) error {
 		cut()
 		return errors.Join(fmt.Errorf("join group %q: %w", m.cfg.Group, err), m.client.Close())
 	}
+	commits, stop := context.WithCancel(context.Background()) // a stop hands over first
+	defer stop()
+	m.offsets = newCommitter(commits, &m.cfg, m.known)
 	var side sync.WaitGroup
 	side.Go(func() { m.drain(group.Errors()) })
 	over := make(chan struct{})
-	side.Go(func() { m.bound(ctx, over) })
+	side.Go(func() { m.bound(ctx, over, stop) })
 	err = m.sessions(ctx, group, topics, cut)
 
 	cut()
 	closed := errors.Join(group.Close(), m.client.Close())
 	close(over)
 	side.Wait()
+	m.offsets.close()
 	if m.joined {
 		m.cfg.Closed.Add(1)
 	}
 	return errors.Join(err, closed)
 }
 
-// bound lets a stop be polite for a while only: then the connections are closed, and whatever Sarama waits for ends.
-func (m *member) bound(ctx context.Context, over <-chan struct{}) {
+// bound lets a stop be polite for a while only: then the connections are closed, and whatever Sarama waits for ends. While the
+// member waits for others to join, politeness is ours alone.
+func (m *member) bound(ctx context.Context, over <-chan struct{}, stop func()) {
 	select {
 	case <-over:
 		return
@@ -185,11 +190,39 @@ func (m *member) bound(ctx context.Context, over <-chan struct{}) {
 	}
 	late := time.NewTimer(leave)
 	defer late.Stop()
-	select {
-	case <-over:
-	case <-late.C:
+	look := time.NewTicker(lookForWait)
+	defer look.Stop()
+	for finished := false; ; {
+		select {
+		case <-over:
+			return
+		case <-look.C:
+			if m.reading.Load() > 0 {
+				continue
+			}
+			if !finished { // Sarama waits for its own readers first
+				finished = true
+				m.offsets.finish()
+			}
+			if !m.dialer.groupWaits() {
+				continue
+			}
+			m.offsets.leave()
+		case <-late.C:
+		}
+		stop()
 		m.dialer.abandon()
+		return
 	}
+}
+
+// known returns the addresses of the brokers that Sarama knows.
+func (m *member) known() []string {
+	var addrs []string
+	for _, b := range m.client.Brokers() {
+		addrs = append(addrs, b.Addr())
+	}
+	return addrs
 }
 
 // sessions consumes in one session after the other: a rebalance ends one, and so do topics that come or go.
@@ -333,8 +366,8 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	h.commits.Go(func() {
 		for {
 			select {
-			case <-h.commit:
-				h.commitNow(s)
+			case <-h.offsets.wish:
+				h.offsets.commit(s.Context())
 			case <-h.over:
 				return
 			}
@@ -344,14 +377,6 @@ func (h *handler) Setup(s sarama.ConsumerGroupSession) error {
 	return nil
 }
 
-func (h *handler) commitNow(s sarama.ConsumerGroupSession) {
-	began := time.Now()
-	s.Commit()
-	if h.cfg.Committed != nil {
-		h.cfg.Committed(time.Since(began))
-	}
-}
-
 // Cleanup implements Sarama's ConsumerGroupHandler: all claims have ended.
 func (h *handler) Cleanup(s sarama.ConsumerGroupSession) error {
 	if h.over == nil {
@@ -359,7 +384,8 @@ func (h *handler) Cleanup(s sarama.ConsumerGroupSession) error {
 	}
 	close(h.over)
 	h.commits.Wait()
-	h.commitNow(s)
+	h.offsets.finish()
+	h.offsets.endAll()
 	return nil
 }
 
@@ -374,8 +400,11 @@ func (h *handler) fail(err error) {
 // ConsumeClaim implements Sarama's ConsumerGroupHandler.
 func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	h.lost.clear(claim.Topic(), claim.Partition())
-	c := &Claim{Topic: claim.Topic(), Partition: claim.Partition(), claim: claim, session: s, commit: h.commit,
-		ctx: s.Context()}
+	h.reading.Add(1)
+	defer h.reading.Add(-1)
+	at := place{claim.Topic(), claim.Partition()}
+	h.offsets.begin(s, at)
+	c := &Claim{Topic: at.topic, Partition: at.partition, claim: claim, offsets: h.offsets, ctx: s.Context()}
 	err := safe.Call(func() error {
 		if h.cfg.NoReset && claim.InitialOffset() < 0 {
 			return fmt.Errorf("topic %q partition %d: group %q has no committed offset, and auto.offset.reset is none",
@@ -387,7 +416,8 @@ func (h *handler) ConsumeClaim(s sarama.ConsumerGroupSession, claim sarama.Consu
 		h.fail(err)
 	}
 	if s.Context().Err() == nil {
-		h.commitNow(s) // the partition alone is given up, before it goes to another member
+		h.offsets.finish() // the partition alone is given up, before it goes to another member
+		h.offsets.end(at)
 	}
 	return nil
 }

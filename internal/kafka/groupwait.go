@@ -1,14 +1,11 @@
 package kafka
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"os"
 	"sync"
 	"time"
-
-	"github.com/IBM/sarama"
 )
 
 // A broker answers a member that joins only when all members have joined, which may take as long as the slowest one, or as a
@@ -79,6 +76,18 @@ func (w *groupWait) waits() bool {
 	return w.pending
 }
 
+// groupWaits tells whether one of the connections waits for the group.
+func (d *dialer) groupWaits() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for c := range d.conns {
+		if c.group.waits() {
+			return true
+		}
+	}
+	return false
+}
+
 // Read reads on after a time-out while the group waits and the broker is alive.
 func (c *dialed) Read(p []byte) (int, error) {
 	for {
@@ -94,16 +103,4 @@ func (c *dialed) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-}
-
-// responds tells whether the broker takes a connection and talks, within lookupTimeout.
-func responds(ctx context.Context, addr string, conf *sarama.Config) bool {
-	ctx, cancel := context.WithTimeoutCause(ctx, lookupTimeout, errLookupTimeout)
-	defer cancel()
-	l, err := openLink(ctx, addr, conf)
-	if err != nil {
-		return false
-	}
-	l.close()
-	return true
 }

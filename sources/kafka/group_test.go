@@ -1,0 +1,117 @@
+package kafka
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
+	"goflume/event"
+	"goflume/internal/flowtest"
+	"goflume/internal/retry"
+)
+
+// until waits for ok, which is asked again and again.
+func until(t *testing.T, what string, ok func() bool) {
+	t.Helper()
+	for ctx := bound(t); !ok(); {
+		if retry.Sleep(ctx, 10*time.Millisecond) != nil {
+			t.Fatalf("%s: not within 30 s", what)
+		}
+	}
+}
+
+// A member that joins waits for one that is still busy for longer than any other answer may take.
+func TestJoiningWaitsForASlowMember(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(2, "t"))
+	produce(t, c, append(text("t", 0, numbers(0, 5)...), text("t", 1, numbers(5, 10)...)...)...)
+	hold, busy := make(chan struct{}), make(chan struct{}, 100)
+	out := &flowtest.Recorder{OnSend: func(context.Context, *event.Batch) error {
+		busy <- struct{}{}
+		<-hold
+		return nil
+	}}
+	slow, _ := build(t, c, nil)
+	run(t, slow, out)
+	<-busy
+
+	var joins atomic.Int64
+	c.ControlKey(11, func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		joins.Add(1)
+		return nil, nil, false
+	})
+	var failed atomic.Int64
+	waiting, _ := build(t, c, func(err error) {
+		if err != nil {
+			failed.Add(1)
+		}
+	}, "kafka.consumer.request.timeout.ms", "200")
+	run(t, waiting, &flowtest.Recorder{})
+	until(t, "the request to join", func() bool { return joins.Load() > 0 })
+	if err := retry.Sleep(t.Context(), time.Second); err != nil { // five time-outs
+		t.Fatal(err)
+	}
+	close(hold)
+	until(t, "both joined", func() bool { return waiting.joined.Value() == 1 && slow.joined.Value() == 1 })
+	if failed.Load() > 0 {
+		t.Errorf("the member that waited failed %d times, want it to wait", failed.Load())
+	}
+}
+
+// A member that waits is not held by a broker that froze meanwhile.
+func TestJoiningGivesUpAFrozenBroker(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	var frozen atomic.Bool
+	c.ControlKey(-1, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if req.Key() == 11 {
+			frozen.Store(true)
+		}
+		return nil, nil, frozen.Load()
+	})
+	told := make(chan error, 100)
+	s, _ := build(t, c, func(err error) { told <- err }, "kafka.consumer.request.timeout.ms", "200")
+	run(t, s, &flowtest.Recorder{})
+	select {
+	case err := <-told:
+		if err == nil {
+			t.Error("the member is well, want an error")
+		}
+	case <-bound(t).Done():
+		t.Error("the member waits for a broker that says nothing any more")
+	}
+}
+
+// While a cooperative member waits for others it reads on, and what it delivers is committed.
+func TestOffsetsAreCommittedWhileTheGroupWaits(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(1, "t"))
+	produce(t, c, text("t", 0, numbers(0, 5)...)...)
+	var again atomic.Bool
+	release := make(chan struct{})
+	requests := map[string]int{}
+	c.ControlKey(11, func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if id := req.(*kmsg.JoinGroupRequest).MemberID; id != "" {
+			if requests[id]++; requests[id] == 2 && !again.Swap(true) {
+				c.SleepControl(func() { <-release })
+			}
+		}
+		return nil, nil, false
+	})
+	const strategy = "kafka.consumer.partition.assignment.strategy"
+	first, _ := build(t, c, nil, strategy, "cooperative-sticky")
+	out := &flowtest.Recorder{}
+	run(t, first, out)
+	out.Wait(bound(t), t, 5)
+	second, _ := build(t, c, nil, strategy, "cooperative-sticky")
+	run(t, second, &flowtest.Recorder{})
+	until(t, "the first member's second request to join", again.Load)
+	produce(t, c, text("t", 0, numbers(5, 10)...)...)
+	until(t, "a commit of all ten", func() bool { return committed(t, c) == 10 })
+	close(release)
+	until(t, "both joined", func() bool { return second.joined.Value() == 1 })
+}
