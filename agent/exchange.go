@@ -68,6 +68,9 @@ func (x *exchange) pump() error {
 	if room.Capacity > 0 && s.Size > room.Capacity {
 		return fmt.Errorf("channel %s holds %d events, and only %d would fit: drain it first, or give it more capacity", x.old.name(), s.Size, room.Capacity)
 	}
+	if b, ok := x.old.channel.(channels.Borrower); ok {
+		b.KeepBorrowed() // a commit of what moves must not have its memory used again
+	}
 	for left := s.Size; left > 0; {
 		tx, err := x.old.channel.Take(x.change.ctx, left, 0)
 		if err != nil {

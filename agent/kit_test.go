@@ -201,15 +201,27 @@ func (p *probe) Run(ctx context.Context, out sources.Output) error {
 		case <-ctx.Done():
 			return st.check(p.name + " at its end")
 		case bodies := <-st.feed(p.name):
-			var b event.Batch
-			for _, text := range bodies {
-				b.Add([]byte(text))
-			}
-			if sources.Deliver(ctx, out, &b, p.env.Health) != nil {
+			b := lent(bodies)
+			if sources.Deliver(ctx, out, b, p.env.Health) != nil {
 				st.note("unsent %s", bodies[0])
 			}
+			b.Reset()
 		}
 	}
+}
+
+// lent returns a batch of the texts in memory that is overwritten as soon as nobody holds it.
+func lent(texts []string) *event.Batch {
+	chunk := event.NewChunk([]byte(strings.Join(texts, "")), func(c *event.Chunk) { clear(c.Bytes) })
+	defer chunk.Release()
+	b := new(event.Batch)
+	b.Borrow(chunk)
+	at := 0
+	for _, text := range texts {
+		b.Adopt(chunk.Bytes[at : at+len(text)])
+		at += len(text)
+	}
+	return b
 }
 
 type probeSink struct{ *probe }

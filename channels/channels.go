@@ -19,7 +19,8 @@ type Channel interface {
 
 	// Put stores all the events or none. ctx bounds only the wait for room, in place of the channel's own keep-alive where
 	// it ends earlier: an expired ctx means now or ErrFull. Once writing has begun it finishes. Put keeps no part of the
-	// slice, but it keeps the events' headers and bodies, which are immutable from now on.
+	// slice, but it keeps the events' headers and bodies, which are immutable from now on; the memory of bodies that lie in
+	// an event.Chunk is the caller's to hold (see Borrower).
 	//
 	// An error means "not promised", not "surely absent". Refusals are *event.Refused and satisfy errors.Is with
 	// event.ErrFull (try again), event.ErrTooLarge (never fits) or event.ErrClosed.
@@ -51,6 +52,16 @@ type Stats struct {
 // a channel before it stops, and has the sinks that take from it make durable what they commit.
 type Durable interface {
 	Durable() bool
+}
+
+// Borrower is what a channel adds that tells how long it refers to bodies, so that their memory can be used again. Of what
+// is put into another channel the memory is left to the garbage collector.
+type Borrower interface {
+	// PutBorrowed is Put of events whose bodies may lie in the chunks. Before it returns nil the channel holds each of them, and
+	// it releases them once every one of the events was committed, or at once where it keeps nothing of them.
+	PutBorrowed(ctx context.Context, events []event.Event, lent []*event.Chunk) error
+	// KeepBorrowed has the channel release nothing of what it holds now: the events live on elsewhere after their commit.
+	KeepBorrowed()
 }
 
 // IsDurable tells whether the channel says that its events survive.

@@ -20,6 +20,7 @@ type Batch struct {
 	chunk   []byte // length used, capacity all; never moved once events point into it
 	size    int    // of the next chunk
 	headers []Header
+	lent    []*Chunk
 }
 
 // Add appends an event with a copy of body and returns it for its headers to be set. The pointer is good until the next
@@ -36,6 +37,18 @@ func (b *Batch) Adopt(body []byte) *Event {
 	b.Events = append(b.Events, Event{Body: body})
 	return &b.Events[len(b.Events)-1]
 }
+
+// Borrow has the batch hold the chunk until Reset. Who adopts a body that lies in a Chunk borrows that.
+func (b *Batch) Borrow(c *Chunk) {
+	if n := len(b.lent); n > 0 && b.lent[n-1] == c {
+		return
+	}
+	c.Hold()
+	b.lent = append(b.lent, c)
+}
+
+// Borrowed returns the chunks that the batch holds, for who keeps its bodies longer. The slice is the batch's.
+func (b *Batch) Borrowed() []*Chunk { return b.lent }
 
 // Alloc returns n bytes of the batch's chunk, for a body that is built in place and then given to Adopt.
 func (b *Batch) Alloc(n int) []byte {
@@ -111,10 +124,15 @@ func (b *Batch) Footprint() (body, pinned int64) {
 	return body, pinned
 }
 
-// Reset empties the batch for the next events and forgets what the last ones are still owed. The memory of events that
-// were sent is left to those who hold them.
+// Reset empties the batch for the next events, forgets what the last ones are still owed and releases what it borrowed.
+// The memory of events that were sent is left to those who hold them.
 func (b *Batch) Reset() {
 	clear(b.Events)
 	b.Events = b.Events[:0]
 	b.Route = nil
+	for _, c := range b.lent {
+		c.Release()
+	}
+	clear(b.lent)
+	b.lent = b.lent[:0]
 }

@@ -1,7 +1,8 @@
 // Package event holds the one thing every family shares: the event, and the batch that sources collect events in.
 //
 // An event is immutable from the moment a batch was sent with success: its headers and body may be read by several
-// channels and sinks at once, and their memory belongs to the garbage collector.
+// channels and sinks at once. Headers belong to the garbage collector; so do bodies, but for those that lie in a Chunk: its
+// memory is used again once the last channel has been told that the event was delivered.
 package event
 
 // Header is one name and value of an event. A name stands at most once in an event.

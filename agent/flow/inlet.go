@@ -79,7 +79,7 @@ func (in *Inlet) Rewire(w *InletWiring) (settled func(context.Context) error) {
 	}
 	iw := &inletWiring{InletWiring: *w, all: selector.Set(1)<<len(w.Channels) - 1}
 	for _, c := range w.Channels {
-		iw.links = append(iw.links, &link{ChannelRef: c})
+		iw.links = append(iw.links, newLink(c))
 	}
 	switch s := w.Selector.(type) {
 	case nil:
@@ -180,9 +180,12 @@ func (in *Inlet) direct(ctx context.Context, w *inletWiring, b *event.Batch) (tr
 	if err == nil && limit > 0 && n > limit {
 		return false, nil
 	}
+	lent := b.Borrowed()
 	if err == nil {
-		tighten(b.Events, true)
-		err = l.put(ctx, b.Events)
+		if tighten(b.Events, true) {
+			lent = nil
+		}
+		err = l.put(ctx, b.Events, lent)
 	}
 	if err != nil {
 		if n > 1 && errors.Is(err, event.ErrTooLarge) {
@@ -190,7 +193,7 @@ func (in *Inlet) direct(ctx context.Context, w *inletWiring, b *event.Batch) (tr
 		}
 		r := newRoute(in, w, n)
 		r.wiring = w
-		r.owed = append(r.owed, owed{link: l, events: b.Events})
+		r.owed = append(r.owed, owed{link: l, events: b.Events, lent: lent})
 		r.keep(b)
 		in.refused(n)
 		return true, err
@@ -209,10 +212,20 @@ func (in *Inlet) refused(n int) {
 	in.count.ChannelWriteFail.Add(1)
 }
 
-// put is one transaction.
-func (l *link) put(ctx context.Context, events []event.Event) error {
+// put is one transaction of events whose bodies may lie in the chunks. A channel that does not say when it needs them no
+// longer has them for good.
+func (l *link) put(ctx context.Context, events []event.Event, lent []*event.Chunk) error {
 	l.Metrics.PutAttempt.Add(len(events))
-	if err := safe.Call(func() error { return l.Channel.Put(ctx, events) }); err != nil {
+	err := safe.Call(func() error {
+		if len(lent) > 0 && l.borrower != nil {
+			return l.borrower.PutBorrowed(ctx, events, lent)
+		}
+		for _, c := range lent {
+			c.Hold()
+		}
+		return l.Channel.Put(ctx, events)
+	})
+	if err != nil {
 		return err
 	}
 	l.Metrics.PutSuccess.Add(len(events))
@@ -255,13 +268,13 @@ func (in *Inlet) Limits() (most, room int) {
 // shares its chunk with its neighbours, which live as long.
 const smallRead = 4 << 10
 
-// tighten moves the bodies into a chunk of their own where they are less than a quarter of what they keep alive. whole
-// says that nothing was taken out of the batch that they came in.
-func tighten(events []event.Event, whole bool) {
+// tighten moves the bodies into a chunk of their own where they are less than a quarter of what they keep alive, and tells
+// whether it did. whole says that nothing was taken out of the batch that they came in.
+func tighten(events []event.Event, whole bool) bool {
 	b := event.Batch{Events: events}
 	body, pinned := b.Footprint()
 	if body >= pinned/4 || pinned < 1<<10 || whole && body > smallRead {
-		return
+		return false
 	}
 	chunk := make([]byte, 0, body)
 	for i := range events {
@@ -269,4 +282,5 @@ func tighten(events []event.Event, whole bool) {
 		chunk = append(chunk, events[i].Body...)
 		events[i].Body = chunk[at:]
 	}
+	return true
 }

@@ -56,7 +56,7 @@ type outletWiring struct {
 // outLink is a SinkLink with its channel's limits.
 type outLink struct {
 	*Sink
-	link  link
+	link  *link
 	drain bool
 }
 
@@ -78,7 +78,7 @@ func (o *Outlet) Rewire(w *OutletWiring) (settled func(context.Context) error) {
 			ow.processor = processor.Default{}
 		}
 		for _, s := range w.Sinks {
-			ow.links = append(ow.links, &outLink{Sink: s.Sink, link: link{ChannelRef: s.Channel}, drain: s.Drain})
+			ow.links = append(ow.links, &outLink{Sink: s.Sink, link: newLink(s.Channel), drain: s.Drain})
 			if s.Channel.Name != w.Sinks[0].Channel.Name {
 				ow.bound = turn
 			}

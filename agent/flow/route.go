@@ -25,9 +25,10 @@ type route struct {
 	chain []interceptor.Interceptor // of the wiring that the batch came in by
 	next  int                       // of chain
 
-	wiring *inletWiring // that owed was made for; nil before
-	owed   []owed       // required ones first
-	taken  bool         // a required channel holds some of it
+	wiring *inletWiring   // that owed was made for; nil before
+	owed   []owed         // required ones first
+	lent   []*event.Chunk // to the batch
+	taken  bool           // a required channel holds some of it
 	split  [][]event.Event
 	kept   bool // it left Send
 }
@@ -37,6 +38,7 @@ type owed struct {
 	link     *link
 	optional bool
 	events   []event.Event
+	lent     []*event.Chunk // that bodies may lie in
 }
 
 var routes = sync.Pool{New: func() any { return new(route) }}
@@ -79,6 +81,7 @@ func (r *route) release(b *event.Batch) {
 
 // run takes the batch on from where it is.
 func (r *route) run(ctx context.Context, w *inletWiring, b *event.Batch) error {
+	r.lent = b.Borrowed()
 	if r.next < len(r.chain) {
 		before := len(b.Events)
 		err := safe.Call(func() error { return r.intercept(b) })
@@ -138,7 +141,7 @@ func (r *route) pay(ctx context.Context, o *owed) error {
 		if most > 0 && len(piece) > most {
 			piece = piece[:most]
 		}
-		err := o.link.put(ctx, piece)
+		err := o.link.put(ctx, piece, o.lent)
 		if err != nil && len(piece) > 1 && errors.Is(err, event.ErrTooLarge) {
 			most = len(piece) / 2
 			continue
@@ -246,8 +249,7 @@ func (r *route) assign(w *inletWiring, events []event.Event, whole bool) {
 	}
 	for i, part := range r.split[base:] {
 		if len(part) > 0 {
-			tighten(part, false)
-			r.owed = append(r.owed, owed{w.links[i/2], i%2 == 1, part})
+			r.owed = append(r.owed, owed{w.links[i/2], i%2 == 1, part, r.tighten(part, false)})
 		}
 	}
 }
@@ -273,9 +275,17 @@ func (r *route) owe(w *inletWiring, required, optional selector.Set, events []ev
 		r.inlet.unrouted.Add(len(events))
 		return
 	}
-	tighten(events, whole)
+	lent := r.tighten(events, whole)
 	for s := required | optional; s != 0; s &= s - 1 {
 		i := bits.TrailingZeros64(uint64(s))
-		r.owed = append(r.owed, owed{w.links[i], optional&(1<<i) != 0, events})
+		r.owed = append(r.owed, owed{w.links[i], optional&(1<<i) != 0, events, lent})
 	}
+}
+
+// tighten returns the chunks that the bodies may still lie in.
+func (r *route) tighten(events []event.Event, whole bool) []*event.Chunk {
+	if tighten(events, whole) {
+		return nil
+	}
+	return r.lent
 }

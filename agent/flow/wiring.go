@@ -20,7 +20,13 @@ type ChannelRef struct {
 // link is a channel in one wiring.
 type link struct {
 	ChannelRef
-	limit atomic.Int64 // MaxTx and 1; 0: not asked yet, as a channel answers only once it is open
+	limit    atomic.Int64      // MaxTx and 1; 0: not asked yet, as a channel answers only once it is open
+	borrower channels.Borrower // the Channel, where it is one
+}
+
+func newLink(c ChannelRef) *link {
+	b, _ := c.Channel.(channels.Borrower)
+	return &link{ChannelRef: c, borrower: b}
 }
 
 // maxTx returns the most events of one transaction, 0 for no limit.

@@ -34,6 +34,14 @@ func (c *Channel) Put(ctx context.Context, events []event.Event) error {
 	return err
 }
 
+// PutBorrowed implements channels.Borrower: nothing of the events is kept but their encoded form.
+func (c *Channel) PutBorrowed(ctx context.Context, events []event.Event, _ []*event.Chunk) error {
+	return c.Put(ctx, events)
+}
+
+// KeepBorrowed implements channels.Borrower.
+func (c *Channel) KeepBorrowed() {}
+
 func (c *Channel) put(ctx context.Context, events []event.Event, bodies int64) error {
 	if err := c.checkSpace(); err != nil {
 		return err

@@ -57,7 +57,8 @@ type Channel struct {
 
 	used    size // by what is queued or held
 	held    int
-	ring    ring
+	ring    ring[event.Event]
+	loans   loans
 	first   uint64    // sequence of the ring's first event
 	back    []run     // rolled back, by sequence
 	putters []*putter // waiting for room, first come first
@@ -68,6 +69,8 @@ type Channel struct {
 	idle  sync.Pool     // of putters
 	ready chan struct{} // holds a token for one of the takers; closed by Close
 }
+
+var _ channels.Borrower = (*Channel)(nil)
 
 // New returns an empty channel.
 func New(_ registry.Env, s Settings) (channels.Channel, error) {
@@ -82,6 +85,11 @@ func (c *Channel) Open(context.Context) error {
 
 // Put stores the events, or waits until they fit: up to `keep-alive`, and not after ctx has ended.
 func (c *Channel) Put(ctx context.Context, events []event.Event) error {
+	return c.PutBorrowed(ctx, events, nil)
+}
+
+// PutBorrowed implements channels.Borrower.
+func (c *Channel) PutBorrowed(ctx context.Context, events []event.Event, lent []*event.Chunk) error {
 	if len(events) == 0 {
 		return nil
 	}
@@ -98,11 +106,11 @@ func (c *Channel) Put(ctx context.Context, events []event.Event) error {
 		c.mu.Unlock()
 		return errClosed
 	case len(c.putters) == 0 && c.fitsLocked(need):
-		c.putLocked(events, need)
+		c.putLocked(events, need, lent)
 		c.mu.Unlock()
 		return nil
 	}
-	p := c.newPutter(events, need)
+	p := c.newPutter(events, need, lent)
 	c.putters = append(c.putters, p)
 	c.mu.Unlock()
 	return c.await(ctx, p)
@@ -112,8 +120,9 @@ func (c *Channel) fitsLocked(need size) bool {
 	return c.used.events+need.events <= c.limit.events && c.used.slots+need.slots <= c.limit.slots
 }
 
-func (c *Channel) putLocked(events []event.Event, need size) {
-	c.ring.push(events)
+func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk) {
+	c.loans.take(c.first+uint64(c.ring.n), len(events), lent)
+	c.ring.push(events...)
 	c.used.add(need)
 	c.wakeLocked()
 }
@@ -160,6 +169,13 @@ func (c *Channel) wakeLocked() {
 	case c.ready <- struct{}{}:
 	default:
 	}
+}
+
+// KeepBorrowed implements channels.Borrower.
+func (c *Channel) KeepBorrowed() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.loans = loans{}
 }
 
 // Stats describes the channel now.

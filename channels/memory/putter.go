@@ -14,16 +14,17 @@ import (
 type putter struct {
 	events []event.Event
 	need   size
+	lent   []*event.Chunk
 	done   chan error // receives once, when the wait was ended by another goroutine
 	timer  *time.Timer
 }
 
-func (c *Channel) newPutter(events []event.Event, need size) *putter {
+func (c *Channel) newPutter(events []event.Event, need size, lent []*event.Chunk) *putter {
 	p, ok := c.idle.Get().(*putter)
 	if !ok {
 		p = &putter{done: make(chan error, 1), timer: time.NewTimer(time.Hour)}
 	}
-	p.events, p.need = events, need
+	p.events, p.need, p.lent = events, need, lent
 	return p
 }
 
@@ -61,7 +62,7 @@ func (c *Channel) admitLocked() {
 	n := 0
 	for n < len(c.putters) && c.fitsLocked(c.putters[n].need) {
 		p := c.putters[n]
-		c.putLocked(p.events, p.need)
+		c.putLocked(p.events, p.need, p.lent)
 		p.done <- nil
 		n++
 	}
@@ -71,7 +72,7 @@ func (c *Channel) admitLocked() {
 // free keeps the putter, which nobody else knows any more, for the next who waits.
 func (c *Channel) free(p *putter, result error) error {
 	p.timer.Stop()
-	p.events = nil
+	p.events, p.lent = nil, nil
 	c.idle.Put(p)
 	return result
 }

@@ -6,41 +6,44 @@ import (
 	"goflume/event"
 )
 
-// ring is a queue of events in a circular slice, which grows to the most that was ever queued.
-type ring struct {
-	buf  []event.Event // len is a power of two, or 0
+// ring is a queue in a circular slice, which grows to the most that was ever queued.
+type ring[T any] struct {
+	buf  []T // len is a power of two, or 0
 	head int
 	n    int
 }
 
-// push appends the events.
-func (r *ring) push(events []event.Event) {
-	if need := r.n + len(events); need > len(r.buf) {
+// push appends the items.
+func (r *ring[T]) push(items ...T) {
+	if need := r.n + len(items); need > len(r.buf) {
 		r.grow(need)
 	}
 	at := (r.head + r.n) & (len(r.buf) - 1)
-	copied := copy(r.buf[at:], events)
-	copy(r.buf, events[copied:])
-	r.n += len(events)
+	copied := copy(r.buf[at:], items)
+	copy(r.buf, items[copied:])
+	r.n += len(items)
 }
 
-func (r *ring) grow(need int) {
-	buf := make([]event.Event, powerOfTwo(need))
+func (r *ring[T]) grow(need int) {
+	buf := make([]T, powerOfTwo(need))
 	a, b := r.queued()
 	copy(buf[copy(buf, a):], b)
 	r.buf, r.head = buf, 0
 }
 
-// queued returns the events in order, in two parts.
-func (r *ring) queued() (a, b []event.Event) {
+// at returns the i-th item.
+func (r *ring[T]) at(i int) *T { return &r.buf[(r.head+i)&(len(r.buf)-1)] }
+
+// queued returns the items in order, in two parts.
+func (r *ring[T]) queued() (a, b []T) {
 	if end := r.head + r.n; end > len(r.buf) {
 		return r.buf[r.head:], r.buf[:end-len(r.buf)]
 	}
 	return r.buf[r.head : r.head+r.n], nil
 }
 
-// pop moves the first len(dst) events to dst and lets go of them.
-func (r *ring) pop(dst []event.Event) {
+// pop moves the first len(dst) items to dst and lets go of them.
+func (r *ring[T]) pop(dst []T) {
 	a, b := r.queued()
 	a = a[:min(len(a), len(dst))]
 	b = b[:len(dst)-len(a)]
@@ -51,8 +54,8 @@ func (r *ring) pop(dst []event.Event) {
 	r.n -= len(dst)
 }
 
-// fit returns how many of the queued events one transaction may take.
-func (r *ring) fit(maxEvents int, maxBytes int64) int {
+// fitQueued returns how many of the queued events one transaction may take.
+func fitQueued(r *ring[event.Event], maxEvents int, maxBytes int64) int {
 	if maxBytes <= 0 {
 		return min(r.n, max(maxEvents, 1))
 	}

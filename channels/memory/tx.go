@@ -7,8 +7,8 @@ import (
 	"goflume/event"
 )
 
-// maxSpare is how many slices of ended transactions are kept for the next ones.
-const maxSpare = 16
+// maxSpare is how many slices of ended transactions are kept for the next ones: as many as a pipelined sink has open.
+const maxSpare = 64
 
 // run is a row of consecutive events, the first with sequence first.
 type run struct {
@@ -37,7 +37,7 @@ func (c *Channel) takeBackLocked(maxEvents int, maxBytes int64) *tx {
 }
 
 func (c *Channel) takeRingLocked(maxEvents int, maxBytes int64) *tx {
-	events := c.spareLocked(c.ring.fit(maxEvents, maxBytes))
+	events := c.spareLocked(fitQueued(&c.ring, maxEvents, maxBytes))
 	c.ring.pop(events)
 	first := c.first
 	c.first += uint64(len(events))
@@ -75,6 +75,7 @@ func (t *tx) Commit() error {
 	defer c.mu.Unlock()
 	c.held -= freed.events
 	c.used.remove(freed)
+	c.loans.giveBack(t.first, freed.events)
 	if len(c.spare) < maxSpare {
 		c.spare = append(c.spare, t.events[:0])
 	}

@@ -39,6 +39,7 @@ func Channel(t *testing.T, open OpenChannel) {
 		{"RollbackKeepsOrderAmongTakers", rollbackKeepsOrder},
 		{"StatsCount", statsCount},
 		{"CloseEndsAll", closeEndsAll},
+		{"GivesBackWhatItBorrowed", givesBackWhatItBorrowed},
 		{"ManyAtOnce", manyAtOnce},
 	}
 	for _, tt := range tests {

@@ -1,11 +1,14 @@
 // Package lines cuts a stream of bytes into lines without copying them: bytes are read straight into large chunks, lines
 // are sub-slices of a chunk, and only the unfinished line at a chunk's end moves to the next one. A chunk that was filled
-// is left to those who hold its lines.
+// is left to those who hold its lines: to the garbage collector, or, by a Lender, to its next use.
 package lines
 
 import (
 	"bytes"
 	"io"
+	"sync"
+
+	"goflume/event"
 )
 
 // Chunk sizes in bytes. A chunk that took few reads is followed by one of twice the size, one that took many by one of
@@ -17,17 +20,30 @@ const (
 	manyReads = 64
 )
 
+// free holds chunks of maxChunk bytes that nobody holds.
+var free sync.Pool
+
+func newChunk() *event.Chunk {
+	if c, ok := free.Get().(*event.Chunk); ok {
+		c.Hold()
+		return c
+	}
+	return event.NewChunk(make([]byte, maxChunk), func(c *event.Chunk) { free.Put(c) })
+}
+
 // Reader reads lines that end in a newline. It is used by one goroutine at a time. Lines that it returned are never
 // written again; each has its chunk's end as its capacity, so nobody may append to it.
 type Reader struct {
 	src     io.Reader
 	newline []byte
+	lends   bool
 
 	chunk   []byte
-	start   int // of the first line that was not returned
-	scanned int // no newline between start and here
-	end     int // of what was read
-	reads   int // into this chunk
+	lent    *event.Chunk // that chunk is the memory of, or nil
+	start   int          // of the first line that was not returned
+	scanned int          // no newline between start and here
+	end     int          // of what was read
+	reads   int          // into this chunk
 
 	// Of NextAny:
 	clean       int  // no newline between scanned and here
@@ -43,6 +59,29 @@ func NewReader(src io.Reader) *Reader { return NewReaderOf(src, []byte{'\n'}) }
 // NewReaderOf is NewReader for text in which a newline has another form, such as 00 0A in UTF-16BE. A form of several bytes
 // counts only at a multiple of its length from the line's start.
 func NewReaderOf(src io.Reader, newline []byte) *Reader { return &Reader{src: src, newline: newline} }
+
+// NewLender returns a reader of the lines of src whose chunks are used again. What it returns goes into a batch by Adopt, or
+// is copied before the next Fill.
+func NewLender(src io.Reader) *Reader {
+	r := NewReader(src)
+	r.lends = true
+	return r
+}
+
+// Adopt adds a line, or a part of one, that the reader returned since the last Fill to the batch, whose Reset gives it
+// back.
+func (r *Reader) Adopt(b *event.Batch, line []byte) *event.Event {
+	if r.lent != nil {
+		b.Borrow(r.lent)
+	}
+	return b.Adopt(line)
+}
+
+// Close gives back the memory that the reader has for itself. The reader is not used any more.
+func (r *Reader) Close() {
+	r.chunk = nil
+	r.lend(nil)
+}
 
 // Fill reads once from the source and returns what that Read returned. Next gives the lines that it completed. The
 // unfinished line grows without bound from Fill to Fill: the caller looks at Rest.
@@ -66,12 +105,28 @@ func (r *Reader) renew() {
 		size /= 2
 	}
 	rest := r.chunk[r.start:r.end]
-	r.chunk = make([]byte, max(min(max(size, minChunk), maxChunk), 2*len(rest)))
+	var lent *event.Chunk
+	switch size = max(min(max(size, minChunk), maxChunk), 2*len(rest)); {
+	case r.lends && size == maxChunk:
+		lent = newChunk()
+		r.chunk = lent.Bytes
+	default:
+		r.chunk = make([]byte, size)
+	}
 	r.end = copy(r.chunk, rest)
+	r.lend(lent)
 	r.scanned -= r.start
 	r.clean -= r.start
 	r.line = max(r.line-r.start, 0)
 	r.start, r.reads = 0, 0
+}
+
+// lend releases the chunk before and notes the one of now.
+func (r *Reader) lend(c *event.Chunk) {
+	if r.lent != nil {
+		r.lent.Release()
+	}
+	r.lent = c
 }
 
 // Next returns the next complete line without its newline, or false when there is none: then Fill.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"goflume/event"
 )
 
 // all reads src to its end and returns its lines and the unfinished one.
@@ -224,5 +226,38 @@ func TestUnreadAndSkip(t *testing.T) {
 	r.Skip(len("re"))
 	if got := string(r.Rest()); got != "st" {
 		t.Errorf("after Skip: %q, want st", got)
+	}
+}
+
+func TestLentLinesStayUntilTheirBatchesAreReset(t *testing.T) {
+	var text strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "%d %s\n", i, strings.Repeat("x", i%100))
+	}
+	want := strings.Split(text.String(), "\n")
+	r := NewLender(strings.NewReader(text.String()))
+	defer r.Close()
+	var batches [3]event.Batch // in turns: two are held while the next is filled
+	first, at := [3]int{}, 0
+	for turn := 0; ; turn = (turn + 1) % 3 {
+		b := &batches[turn]
+		for i := range b.Events {
+			if got := string(b.Events[i].Body); got != want[first[turn]+i] {
+				t.Fatalf("line %d is %.40q, want %.40q", first[turn]+i, got, want[first[turn]+i])
+			}
+		}
+		b.Reset()
+		first[turn] = at
+		_, err := r.Fill()
+		for line, ok := r.Next(); ok; line, ok = r.Next() {
+			r.Adopt(b, line)
+			at++
+		}
+		if err != nil {
+			break
+		}
+	}
+	if at != len(want)-1 {
+		t.Errorf("%d lines, want %d", at, len(want)-1)
 	}
 }

@@ -28,7 +28,7 @@ type client struct {
 }
 
 func newClient(s *Source, conn net.Conn, out sources.Output) *client {
-	c := &client{Source: s, conn: conn, out: out, lines: lines.NewReader(s.settings.Encoding.Reader(conn))}
+	c := &client{Source: s, conn: conn, out: out, lines: lines.NewLender(s.settings.Encoding.Reader(conn))}
 	if s.settings.AckEveryEvent {
 		c.ok = s.settings.Encoding.Encode(nil, []byte("OK\n"))
 	}
@@ -41,6 +41,7 @@ var errTooLong = errors.New("line too long")
 // serve takes lines until the client leaves, sends too long a line, or the read deadline is set. What is left without a
 // newline is no event.
 func (c *client) serve(ctx context.Context) error {
+	defer c.lines.Close()
 	for {
 		_, readErr := c.lines.Fill()
 		err := c.deliver(ctx)
@@ -109,7 +110,7 @@ func (c *client) collect(limit int) error {
 		if c.tooLong(line) {
 			return errTooLong
 		}
-		c.batch.Adopt(line)
+		c.lines.Adopt(&c.batch, line)
 	}
 	return nil
 }

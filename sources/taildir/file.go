@@ -165,8 +165,17 @@ func (f *file) close() {
 	if f.f != nil {
 		f.f.Close()
 	}
-	f.f, f.lines, f.waiting = nil, nil, false
+	f.drop()
+	f.f, f.waiting = nil, false
 	f.read = f.pos
+}
+
+// drop lets go of what was read and not sent.
+func (f *file) drop() {
+	if f.lines != nil {
+		f.lines.Close()
+		f.lines = nil
+	}
 }
 
 // turn reads once and sends what is complete.
@@ -192,7 +201,7 @@ func (f *file) turn(ctx context.Context, w *follower) error {
 		return f.startOver(ctx, w)
 	}
 	if f.lines == nil {
-		f.lines = lines.NewReader(newStream(f.f, f.pos, f.tail))
+		f.lines = lines.NewLender(newStream(f.f, f.pos, f.tail))
 		f.read = f.pos
 	}
 	n, err := f.lines.Fill()
@@ -208,7 +217,7 @@ func (f *file) turn(ctx context.Context, w *follower) error {
 	}
 	f.unread = false
 	if len(f.lines.Rest()) == 0 {
-		f.lines = nil // of many files few are written to
+		f.drop() // of many files few are written to
 	}
 	return nil
 }
@@ -221,7 +230,8 @@ func (f *file) startOver(ctx context.Context, w *follower) error {
 			return err
 		}
 	}
-	f.pos, f.read, f.head, f.tail, f.lines, f.waiting = 0, 0, nil, nil, nil, false
+	f.drop()
+	f.pos, f.read, f.head, f.tail, f.waiting = 0, 0, nil, nil, false
 	f.passed = [passedMarks]passed{}
 	f.own = true
 	w.note(f)

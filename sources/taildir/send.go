@@ -77,7 +77,7 @@ func (f *file) addRest(w *follower, at int64, all bool) int64 {
 }
 
 func (f *file) addEvent(w *follower, text []byte, at int64) {
-	e := w.batch.Adopt(text)
+	e := f.lines.Adopt(&w.batch, text)
 	e.Headers = f.headers
 	if w.settings.ByteOffsetHeader {
 		w.batch.SetHeader(e, "byteoffset", strconv.FormatInt(at, 10))
