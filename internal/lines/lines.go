@@ -18,6 +18,9 @@ const (
 	maxChunk  = 128 << 10
 	fewReads  = 4
 	manyReads = 64
+
+	// A chunk that is used again is given up where less room is left: another read is worth more than the rest.
+	worthFilling = 32 << 10
 )
 
 // free holds chunks of maxChunk bytes that nobody holds.
@@ -86,7 +89,7 @@ func (r *Reader) Close() {
 // Fill reads once from the source and returns what that Read returned. Next gives the lines that it completed. The
 // unfinished line grows without bound from Fill to Fill: the caller looks at Rest.
 func (r *Reader) Fill() (int, error) {
-	if r.end == len(r.chunk) {
+	if left := len(r.chunk) - r.end; left == 0 || r.lent != nil && left < worthFilling {
 		r.renew()
 	}
 	n, err := r.src.Read(r.chunk[r.end:])
