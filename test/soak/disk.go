@@ -102,5 +102,5 @@ func (d *disk) used() int64 {
 	if err := syscall.Statfs(d.path, &s); err != nil {
 		return 0
 	}
-	return int64(s.Blocks-s.Bfree) * s.Bsize
+	return int64(s.Blocks-s.Bfree) * int64(s.Bsize)
 }

@@ -20,7 +20,7 @@ type fault struct {
 }
 
 // recovery is how long the victim of a fault may take to be well again.
-const recovery = 3 * time.Minute
+const recovery = 6 * time.Minute
 
 // onAgent are the faults of the agent, its configuration and its disk; one at a time.
 func (w *world) onAgent() []fault {
