@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"sync"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -25,8 +26,11 @@ type ackConn struct {
 	err    error         // why nothing will be acknowledged any more
 	bad    int           // which datanode of the pipeline said that it failed, -1 for none
 	opaque bool          // the stream is encrypted or signed
-	out    outParser
-	in     inParser
+
+	refused bool   // the pipeline did not come about
+	badLink string // the address of the datanode to blame for that, empty for the first
+	out     outParser
+	in      inParser
 }
 
 func newAckConn(c net.Conn) *ackConn {
@@ -70,6 +74,9 @@ func (c *ackConn) Read(p []byte) (int, error) {
 		}
 	}
 	if err != nil {
+		if c.err == nil && !c.in.answered {
+			c.refused = true
+		}
 		c.failLocked(err)
 	}
 	return n, err
@@ -128,11 +135,18 @@ func (c *ackConn) wait(stop <-chan struct{}) error {
 	}
 }
 
-// blamed returns which datanode of the pipeline said that it failed, -1 if none did.
-func (c *ackConn) blamed() int {
+// blamed returns which of the pipeline's datanodes has failed, as far as they said so; -1 for none. One that has no room
+// for the block closes the connection instead of answering, or the one before it tells its address.
+func (c *ackConn) blamed(nodes []datanode) int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.bad
+	if c.bad >= 0 || !c.refused {
+		return c.bad
+	}
+	if c.badLink == "" {
+		return 0
+	}
+	return slices.IndexFunc(nodes, func(n datanode) bool { return n.addr == c.badLink })
 }
 
 func (c *ackConn) replicas() int {
@@ -326,12 +340,36 @@ func (i *inParser) feed(p []byte, c *ackConn) bool {
 			i.skip--
 		case !i.answered:
 			i.answered = true // the library looks at it
+			i.opAnswer(message, c)
 		case !i.ack(message, c):
 			return false
 		}
 	}
 	i.buf = append(i.buf[:0], rest...)
 	return true
+}
+
+// opAnswer takes a BlockOpResponseProto: 1 the status, 2 the address of the datanode that failed.
+func (i *inParser) opAnswer(b []byte, c *ackConn) {
+	for len(b) > 0 {
+		num, typ, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return
+		}
+		b = b[n:]
+		switch {
+		case num == 1 && typ == protowire.VarintType:
+			status, m := protowire.ConsumeVarint(b)
+			c.refused = m > 0 && status != 0
+		case num == 2 && typ == protowire.BytesType:
+			link, _ := protowire.ConsumeBytes(b)
+			c.badLink = string(link)
+		}
+		if n = protowire.ConsumeFieldValue(num, typ, b); n < 0 {
+			return
+		}
+		b = b[n:]
+	}
 }
 
 // ack takes a PipelineAckProto: 1 the sequence number, zigzag; 2 a status for each datanode, in order.

@@ -32,6 +32,7 @@ type cluster struct {
 	umask       os.FileMode
 
 	excluded   excluded
+	silent     silent
 	connecting chan struct{} // 1: one at a time makes sessions
 
 	mu      sync.Mutex
@@ -46,6 +47,7 @@ type session struct {
 	client *hdfs.Client
 	ctx    context.Context // of its dials
 	cancel context.CancelFunc
+	logout func()
 
 	mu    sync.Mutex
 	conns []net.Conn
@@ -150,12 +152,14 @@ func (c *cluster) connect(ctx context.Context) (*session, error) {
 	stop := context.AfterFunc(ctx, s.cut)
 	defer stop()
 	o := c.client
-	if err := c.login.refresh(&o); err != nil {
+	logout, err := c.login.refresh(&o)
+	if err != nil {
 		return nil, err
 	}
-	dial := dialNamenode(c.timeout, &c.excluded)
+	s.logout = logout
+	o.Addresses = c.silent.sorted(o.Addresses)
 	o.NamenodeDialFunc = func(_ context.Context, network, addr string) (net.Conn, error) {
-		conn, err := dial(s.ctx, network, addr)
+		conn, err := c.dialNamenode(s.ctx, network, addr)
 		if err == nil {
 			s.mu.Lock()
 			s.conns = append(s.conns[max(0, len(s.conns)-len(o.Addresses)):], conn)
@@ -166,6 +170,7 @@ func (c *cluster) connect(ctx context.Context) (*session, error) {
 	client, err := hdfs.NewClient(o)
 	if err != nil {
 		s.cut()
+		logout()
 		return nil, err
 	}
 	s.client = client
@@ -203,6 +208,7 @@ func (c *cluster) endLocked(s *session) {
 	c.closing.Go(func() {
 		s.cut() // a call under way would hold Close back
 		_ = s.client.Close()
+		s.logout()
 	})
 }
 
@@ -255,6 +261,10 @@ func (c *cluster) call(ctx context.Context, verb, name string, f func(*hdfs.Clie
 	}
 	if hard.Err() != nil {
 		err = context.Cause(hard)
+	}
+	if c.login.proxied != "" && err != nil && strings.Contains(err.Error(), "unexpected sequence number") {
+		// The namenode has refused the connection, which is no call with a number.
+		err = fmt.Errorf("it does not let %s impersonate %s, which hadoop.proxyuser.* in its core-site.xml is for: %w", c.login.who(), c.login.proxied, err)
 	}
 	return fmt.Errorf("%s %s on %s: %w", verb, name, c.name, explain(err))
 }
@@ -342,7 +352,10 @@ func (c *cluster) absolute(name string) string {
 func (c *cluster) Rename(ctx context.Context, from, to string) error {
 	from, to = c.absolute(from), c.absolute(to)
 	return c.call(ctx, "rename", from, func(cl *hdfs.Client) error {
-		// The call replaces what has the new name, so look first.
+		err := renameTo(cl, from, to)
+		if err == nil || connectionLost(err) {
+			return err
+		}
 		_, there := cl.Stat(to)
 		_, gone := cl.Stat(from)
 		switch {
@@ -350,12 +363,10 @@ func (c *cluster) Rename(ctx context.Context, from, to string) error {
 			return nil // done by a try whose answer was lost
 		case there == nil:
 			return &os.LinkError{Op: "rename", Old: from, New: to, Err: fs.ErrExist}
-		case !errors.Is(there, fs.ErrNotExist):
-			return there
-		case gone != nil:
+		case errors.Is(gone, fs.ErrNotExist):
 			return gone
 		}
-		return cl.Rename(from, to)
+		return err
 	})
 }
 
@@ -376,17 +387,42 @@ func (c *cluster) Size(ctx context.Context, name string) (size int64, err error)
 	return size, err
 }
 
-func (c *cluster) List(ctx context.Context, dir string) (names []string, err error) {
+func (c *cluster) List(ctx context.Context, dir string) (all []Entry, err error) {
 	dir = c.absolute(dir)
 	err = c.call(ctx, "list", dir, func(cl *hdfs.Client) error {
 		entries, err := cl.ReadDir(dir)
-		names = names[:0]
+		all = all[:0]
 		for _, fi := range entries {
-			names = append(names, fi.Name())
+			all = append(all, Entry{fi.Name(), fi.IsDir()})
 		}
 		return err
 	})
-	return names, err
+	return all, err
+}
+
+func (c *cluster) Mark(ctx context.Context, name, owner string) error {
+	name = c.absolute(name)
+	return noNotes(c.call(ctx, "mark", name, func(cl *hdfs.Client) error {
+		return cl.SetXAttr(name, "user."+ownerNote, owner)
+	}))
+}
+
+func (c *cluster) Owner(ctx context.Context, name string) (owner string, err error) {
+	name = c.absolute(name)
+	err = c.call(ctx, "ask for the owner of", name, func(cl *hdfs.Client) error {
+		notes, err := cl.ListXAttrs(name)
+		owner = notes["user."+ownerNote]
+		return err
+	})
+	return owner, noNotes(err)
+}
+
+// noNotes tells a namenode that keeps no extended attributes (dfs.namenode.xattrs.enabled) from other failures.
+func noNotes(err error) error {
+	if exception(err) == "java.io.IOException" {
+		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)
+	}
+	return err
 }
 
 func (c *cluster) Truncate(ctx context.Context, name string, size int64) error {
@@ -421,4 +457,18 @@ func (c *cluster) Settle(ctx context.Context, name string) (done bool, err error
 		})
 	}
 	return done, err
+}
+
+// Claim appends nothing: the namenode allows it once a file's writer has not renewed its lease for a minute.
+func (c *cluster) Claim(ctx context.Context, name string) (done bool, err error) {
+	f, err := c.Append(ctx, name)
+	if err == nil {
+		err = f.Close(ctx)
+		return err == nil, err
+	}
+	class := exception(err)
+	if strings.HasSuffix(class, ".AlreadyBeingCreatedException") || strings.HasSuffix(class, ".RecoveryInProgressException") {
+		return false, nil
+	}
+	return false, err
 }

@@ -3,6 +3,7 @@ package hadoop
 import (
 	"encoding/binary"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -73,4 +74,53 @@ func FuzzRequests(f *testing.F) {
 			t.Errorf("%d bytes became %d", len(packet), len(got))
 		}
 	})
+}
+
+// opAnswer makes a datanode's answer to the request for a block.
+func opAnswer(status uint64, link string) []byte {
+	m := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), status)
+	return message(protowire.AppendString(protowire.AppendTag(m, 2, protowire.BytesType), link))
+}
+
+// A datanode without room for a block answers the namenode's probes and everybody's questions all the same.
+func TestADatanodeThatRefusesABlockIsBlamed(t *testing.T) {
+	nodes := []datanode{{"a:1", nil}, {"b:1", nil}, {"c:1", nil}}
+	for _, c := range []struct {
+		what   string
+		answer []byte
+		want   int
+	}{
+		{"all take it", opAnswer(0, ""), -1},
+		{"the first one closes", nil, 0},
+		{"the first one says so", opAnswer(1, ""), 0},
+		{"the third one", opAnswer(1, "c:1"), 2},
+		{"somebody else", opAnswer(1, "d:1"), -1},
+	} {
+		conn, node := pair(t)
+		go func() {
+			_, _ = node.Read(make([]byte, 1000))
+			_, _ = node.Write(c.answer)
+			node.Close()
+		}()
+		_, err := conn.Write(op)
+		must(t, err)
+		for buf := make([]byte, 100); err == nil; _, err = conn.Read(buf) {
+		}
+		if got := conn.blamed(nodes); got != c.want {
+			t.Errorf("%s: node %d is blamed, want %d", c.what, got, c.want)
+		}
+	}
+}
+
+func TestASilentNamenodeIsAskedLast(t *testing.T) {
+	var s silent
+	addrs := []string{"a", "b", "c"}
+	for _, c := range []struct{ silent, want string }{{"", "abc"}, {"a", "bca"}, {"b", "cab"}, {"a", "cba"}} {
+		if c.silent != "" {
+			s.note(c.silent)
+		}
+		if got := strings.Join(s.sorted(addrs), ""); got != c.want {
+			t.Errorf("after %s was silent: %s, want %s", c.silent, got, c.want)
+		}
+	}
 }

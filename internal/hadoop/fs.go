@@ -32,15 +32,30 @@ type FS interface {
 	Remove(ctx context.Context, name string) error
 	// Size of a closed file in bytes; of an open one it may be too small.
 	Size(ctx context.Context, name string) (int64, error)
-	// List returns the names in a directory.
-	List(ctx context.Context, dir string) ([]string, error)
-	// Settle closes a file that its writer has left open. It is called again until done.
+	// List returns what is in a directory, in the order of the names.
+	List(ctx context.Context, dir string) ([]Entry, error)
+	// Settle closes a file that its writer has left open, whoever that is. It is called again until done.
 	Settle(ctx context.Context, name string) (done bool, err error)
+	// Claim closes a file that its writer has left open, but not one whose writer lives: then it is not done.
+	Claim(ctx context.Context, name string) (done bool, err error)
+	// Mark notes with a file who writes it. The error is errors.ErrUnsupported where files take no such notes.
+	Mark(ctx context.Context, name, owner string) error
+	// Owner returns what Mark noted, empty if nothing.
+	Owner(ctx context.Context, name string) (string, error)
 	// Truncate shortens a closed file, which has to be settled again after it.
 	Truncate(ctx context.Context, name string, size int64) error
 	// Close ends what calls are under way. Files are closed before.
 	Close() error
 }
+
+// Entry is a file or a directory in a directory.
+type Entry struct {
+	Name string // without the directory
+	Dir  bool
+}
+
+// ownerNote is the key under which Mark notes the owner: user.goflume.owner among a file's extended attributes.
+const ownerNote = "goflume.owner"
 
 // File is a file being written. It is used by one goroutine at a time, but for Abandon. After an error of Write, Push or
 // Sync it is to be abandoned, unless Rewind succeeds.

@@ -184,11 +184,11 @@ func (f *hdfsFile) blame(ctx context.Context, err error) {
 		}
 		return
 	}
-	bad := -1
+	nodes, bad := pipeline(f.w, f.cluster.client.UseDatanodeHostname), -1
 	if c := f.current(); c != nil {
-		bad = c.blamed()
+		bad = c.blamed(nodes)
 	}
-	f.cluster.blame(ctx, pipeline(f.w, f.cluster.client.UseDatanodeHostname), bad)
+	f.cluster.blame(ctx, nodes, bad)
 }
 
 // failed returns err, or what the library did not tell: see ackConn.Write.

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/colinmarc/hdfs/v2"
 	"github.com/colinmarc/hdfs/v2/hadoopconf"
@@ -23,6 +24,7 @@ import (
 type login struct {
 	wanted            bool
 	principal, keytab string
+	proxied           string // the user on whose behalf the principal acts, if any
 
 	mu     *sync.Mutex
 	client *krb.Client // of the keytab
@@ -40,64 +42,74 @@ func newLogin(o Options, c *hdfs.ClientOptions) (login, error) {
 		return l, errors.New("a Kerberos principal is given, but no keytab")
 	case c.KerberosServicePrincipleName == "":
 		return l, errors.New("Kerberos is wanted, but dfs.namenode.kerberos.principal is missing in hdfs-site.xml")
-	case o.User != "":
-		return l, errors.New("a proxy user is not possible with Kerberos: let the principal own the directory")
 	}
+	l.proxied = o.User
 	return l, nil
 }
 
 // user returns who acts, for the home directory.
 func (l *login) user(simple string) string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.name != "" {
-		return l.name
+	if l.proxied != "" {
+		return l.proxied
+	}
+	if name := l.who(); name != "" {
+		return name
 	}
 	return simple
 }
 
-// refresh sets the credentials in o.
-func (l *login) refresh(o *hdfs.ClientOptions) error {
+// who has logged in, empty without Kerberos.
+func (l *login) who() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.name
+}
+
+// refresh sets the credentials in o. What it returns ends those that are for one session alone.
+func (l *login) refresh(o *hdfs.ClientOptions) (end func(), err error) {
+	end = func() {}
 	if !l.wanted {
-		return nil
+		return end, nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.client != nil {
 		o.KerberosClient = l.client
-		return nil
+		return end, nil
 	}
 	conf, err := krb5Conf()
 	if err != nil {
-		return err
+		return end, err
 	}
 	if l.principal == "" {
 		cache, err := ticketCache()
 		if err != nil {
-			return err
+			return end, err
 		}
-		if o.KerberosClient, err = krb.NewFromCCache(cache, conf, krb.DisablePAFXFAST(true)); err != nil {
-			return fmt.Errorf("using the ticket cache: %w", err)
+		c, err := krb.NewFromCCache(cache, conf, krb.DisablePAFXFAST(true))
+		if err != nil {
+			return end, fmt.Errorf("using the ticket cache: %w", err)
 		}
-		l.name, _, _ = strings.Cut(o.KerberosClient.Credentials.UserName(), "/")
-		return nil
+		o.KerberosClient = c
+		l.name, _, _ = strings.Cut(c.Credentials.UserName(), "/")
+		return c.Destroy, nil
 	}
 	keys, err := keytab.Load(l.keytab)
 	if err != nil {
-		return fmt.Errorf("reading keytab %s: %w", l.keytab, err)
+		return end, fmt.Errorf("reading keytab %s: %w", l.keytab, err)
 	}
 	name, realm, err := l.split(conf)
 	if err != nil {
-		return err
+		return end, err
 	}
 	c := krb.NewWithKeytab(name, realm, keys, conf, krb.DisablePAFXFAST(true))
 	if err := c.Login(); err != nil {
 		c.Destroy()
-		return fmt.Errorf("logging in as %s@%s with keytab %s: %w", name, realm, l.keytab, err)
+		return end, fmt.Errorf("logging in as %s@%s with keytab %s: %w", name, realm, l.keytab, err)
 	}
 	l.client, o.KerberosClient = c, c
 	l.name, _, _ = strings.Cut(name, "/")
-	return nil
+	return end, nil
 }
 
 // split cuts user/host@REALM; _HOST is this machine's full name, the realm may be left out.
@@ -153,7 +165,12 @@ func ticketCache() (*credentials.CCache, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the ticket cache %s, which kinit makes: %w", path, err)
 	}
-	return cache, nil
+	for _, ticket := range cache.GetEntries() {
+		if ticket.EndTime.After(time.Now()) {
+			return cache, nil
+		}
+	}
+	return nil, fmt.Errorf("the tickets in the cache %s have expired: run kinit", path)
 }
 
 // hadoopConf gives the library the properties it looks at.

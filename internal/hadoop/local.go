@@ -50,7 +50,15 @@ func (l local) Create(_ context.Context, name string) (File, error) {
 			}
 		}
 	}
+	hold(f)
 	return &localFile{file: f, durability: l.durability}, nil
+}
+
+// hold has others see that the file is being written, where the disk has locks: see Claim.
+func hold(f vfs.File) {
+	if h, ok := f.(vfs.Holder); ok {
+		_ = h.Hold()
+	}
 }
 
 func (l local) Append(_ context.Context, name string) (File, error) {
@@ -62,6 +70,7 @@ func (l local) Append(_ context.Context, name string) (File, error) {
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
 	}
+	hold(f)
 	return &localFile{file: f, durability: l.durability, size: end, synced: end}, nil
 }
 
@@ -95,7 +104,14 @@ func (l local) Rename(_ context.Context, from, to string) error {
 	if f, err := l.disk.OpenRead(to); err == nil {
 		return errors.Join(fmt.Errorf("rename %s to %s: %w", from, to, fs.ErrExist), f.Close())
 	}
-	if err := l.disk.Rename(from, to); err != nil {
+	err := errors.ErrUnsupported
+	if m, ok := l.disk.(vfs.Mover); ok {
+		err = m.Move(from, to) // another process may make the file now
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		err = l.disk.Rename(from, to)
+	}
+	if err != nil {
 		return nameError(err)
 	}
 	if l.durability == Never {
@@ -115,7 +131,52 @@ func (l local) Size(_ context.Context, name string) (int64, error) {
 	return size, errors.Join(err, f.Close())
 }
 
-func (l local) List(_ context.Context, dir string) ([]string, error) { return l.disk.List(dir) }
+func (l local) List(_ context.Context, dir string) ([]Entry, error) {
+	names, err := l.disk.List(dir)
+	var all []Entry
+	for _, name := range names {
+		_, err := l.disk.List(filepath.Join(dir, name))
+		all = append(all, Entry{name, err == nil})
+	}
+	return all, err
+}
+
+// Claim takes the lock that a living writer has on its file, if the disk has locks.
+func (l local) Claim(ctx context.Context, name string) (bool, error) {
+	f, err := l.disk.Open(name)
+	if err != nil {
+		return false, err
+	}
+	if h, ok := f.(vfs.Holder); ok {
+		if err := h.Hold(); err != nil {
+			if err := f.Close(); err != nil {
+				return false, err
+			}
+			if errors.Is(err, vfs.ErrLocked) {
+				err = nil
+			}
+			return false, err
+		}
+	}
+	if err := f.Close(); err != nil {
+		return false, err
+	}
+	return l.Settle(ctx, name)
+}
+
+func (l local) Mark(_ context.Context, name, owner string) error {
+	if n, ok := l.disk.(vfs.Notes); ok {
+		return n.SetNote(name, ownerNote, owner)
+	}
+	return errors.ErrUnsupported
+}
+
+func (l local) Owner(_ context.Context, name string) (string, error) {
+	if n, ok := l.disk.(vfs.Notes); ok {
+		return n.Note(name, ownerNote)
+	}
+	return "", errors.ErrUnsupported
+}
 
 func (l local) Truncate(_ context.Context, name string, size int64) error {
 	f, err := l.disk.Open(name)

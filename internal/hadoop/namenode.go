@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net"
 	"reflect"
+	"slices"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -21,6 +23,8 @@ type rpcConn struct {
 	net.Conn
 	timeout  time.Duration
 	excluded *excluded
+	proxied  string // see actAs
+	silent   func() // is told that the namenode did not answer
 }
 
 func (c rpcConn) Read(p []byte) (int, error) {
@@ -31,7 +35,7 @@ func (c rpcConn) Read(p []byte) (int, error) {
 
 func (c rpcConn) Write(p []byte) (int, error) {
 	_ = c.SetWriteDeadline(time.Now().Add(c.timeout))
-	if _, err := c.Conn.Write(c.excluded.complete(p)); err != nil {
+	if _, err := c.Conn.Write(c.excluded.complete(actAs(p, c.proxied))); err != nil {
 		return 0, c.ended(err)
 	}
 	return len(p), nil
@@ -43,21 +47,47 @@ func (c rpcConn) ended(err error) error {
 	}
 	_ = c.Conn.Close()
 	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+		c.silent()
 		return fmt.Errorf("namenode %s did not answer within %v", c.RemoteAddr(), c.timeout)
 	}
 	return err
 }
 
-// dialNamenode connects within the timeout.
-func dialNamenode(timeout time.Duration, x *excluded) func(context.Context, string, string) (net.Conn, error) {
-	d := net.Dialer{Timeout: timeout}
-	return func(ctx context.Context, network, addr string) (net.Conn, error) {
-		c, err := d.DialContext(ctx, network, addr)
-		if err != nil {
-			return nil, err
-		}
-		return rpcConn{c, timeout, x}, nil
+// dialNamenode connects within the call's timeout.
+func (c *cluster) dialNamenode(ctx context.Context, network, addr string) (net.Conn, error) {
+	silent := func() { c.silent.note(addr) }
+	d := net.Dialer{Timeout: c.timeout}
+	conn, err := d.DialContext(ctx, network, addr)
+	if err != nil {
+		silent()
+		return nil, err
 	}
+	return rpcConn{conn, c.timeout, &c.excluded, c.login.proxied, silent}, nil
+}
+
+// silent remembers when namenodes did not answer. A new session tries the others first: the library begins with the first
+// one each time, and would never get past one that is frozen but whose machine accepts connections.
+type silent struct {
+	mu   sync.Mutex
+	last map[string]time.Time // by address
+}
+
+func (s *silent) note(addr string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		s.last = map[string]time.Time{}
+	}
+	s.last[addr] = time.Now()
+}
+
+// sorted returns the addresses, those that were silent last at the end.
+func (s *silent) sorted(addrs []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs = slices.Clone(addrs)
+	slices.SortStableFunc(addrs, func(a, b string) int { return s.last[a].Compare(s.last[b]) })
+	return addrs
 }
 
 // The library has these calls' messages compiled in, but does not offer the calls. Its connection to the namenode is in
@@ -79,8 +109,9 @@ func namenodeOf(c *hdfs.Client) (executor, error) {
 	return e, nil
 }
 
-// rpc calls a method of ClientProtocol whose request has string fields and whose response has the field result.
-func rpc(c *hdfs.Client, method, message string, fields map[protoreflect.Name]string) (result bool, err error) {
+// rpc calls a method of ClientProtocol whose request has string and boolean fields and whose response may have the field
+// result.
+func rpc(c *hdfs.Client, method, message string, fields map[protoreflect.Name]any) (result bool, err error) {
 	e, err := namenodeOf(c)
 	if err != nil {
 		return false, err
@@ -94,7 +125,7 @@ func rpc(c *hdfs.Client, method, message string, fields map[protoreflect.Name]st
 		if f == nil {
 			return false, fmt.Errorf("the HDFS library has changed: %s has no field %s", message, name)
 		}
-		req.Set(f, protoreflect.ValueOfString(value))
+		req.Set(f, protoreflect.ValueOf(value))
 	}
 	resp, err := newMessage("hadoop.hdfs." + message + "ResponseProto")
 	if err != nil {
@@ -103,7 +134,10 @@ func rpc(c *hdfs.Client, method, message string, fields map[protoreflect.Name]st
 	if err := e.Execute(method, req.Interface(), resp.Interface()); err != nil {
 		return false, err
 	}
-	return resp.Get(resp.Descriptor().Fields().ByName("result")).Bool(), nil
+	if f := resp.Descriptor().Fields().ByName("result"); f != nil {
+		result = resp.Get(f).Bool()
+	}
+	return result, nil
 }
 
 func newMessage(name string) (protoreflect.Message, error) {
@@ -116,11 +150,17 @@ func newMessage(name string) (protoreflect.Message, error) {
 
 // recoverLease asks the namenode to take the file from its writer, and tells whether it is closed already.
 func recoverLease(c *hdfs.Client, name string) (closed bool, err error) {
-	return rpc(c, "recoverLease", "RecoverLease", map[protoreflect.Name]string{"src": name, "clientName": c.Name()})
+	return rpc(c, "recoverLease", "RecoverLease", map[protoreflect.Name]any{"src": name, "clientName": c.Name()})
 }
 
 func isFileClosed(c *hdfs.Client, name string) (bool, error) {
-	return rpc(c, "isFileClosed", "IsFileClosed", map[protoreflect.Name]string{"src": name})
+	return rpc(c, "isFileClosed", "IsFileClosed", map[protoreflect.Name]any{"src": name})
+}
+
+// renameTo renames a file, but never over another: unlike the library, which always allows that.
+func renameTo(c *hdfs.Client, from, to string) error {
+	_, err := rpc(c, "rename2", "Rename2", map[protoreflect.Name]any{"src": from, "dst": to, "overwriteDest": false})
+	return err
 }
 
 // withDatanodes returns a copy of the client that shares its connection to the namenode, but reaches datanodes by dial:

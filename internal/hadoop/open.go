@@ -16,7 +16,8 @@ type Options struct {
 	CallTimeout time.Duration
 	Durability  Durability // of file://
 	Conf        Conf
-	// User acts on a cluster without Kerberos; empty is HADOOP_USER_NAME or the process's own.
+	// User acts; empty is who has logged in with Kerberos, or on a cluster without it HADOOP_USER_NAME or the process's own.
+	// With Kerberos the principal must be allowed to act on the user's behalf (hadoop.proxyuser.*).
 	User string
 	// Principal and Keytab log in with Kerberos. Without a principal the ticket cache is used, where the cluster is
 	// configured to want Kerberos.

@@ -17,21 +17,62 @@ func (OS) Lock(name string) (io.Closer, error) {
 	if err != nil {
 		return nil, err
 	}
-	lk := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := (osFile{f}).Hold(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// Hold implements Holder.
+func (f osFile) Hold() error {
+	var err error
 	for {
-		err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lk)
-		if !errors.Is(err, syscall.EINTR) {
+		lk := unix.Flock_t{Type: unix.F_WRLCK}
+		if err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lk); !errors.Is(err, syscall.EINTR) {
 			break
 		}
 	}
-	if err == nil {
-		return f, nil
-	}
-	f.Close()
-	if errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES):
 		err = ErrLocked
 	}
-	return nil, fmt.Errorf("lock %s: %w", name, err)
+	return fmt.Errorf("lock %s: %w", f.Name(), err)
+}
+
+// Move implements Mover with renameat2(2), which not every disk knows.
+func (OS) Move(from, to string) error {
+	err := unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENOSYS):
+		err = errors.ErrUnsupported
+	}
+	return &os.LinkError{Op: "renameat2", Old: from, New: to, Err: err}
+}
+
+// SetNote implements Notes with an extended attribute of the user's.
+func (OS) SetNote(name, key, value string) error {
+	if err := unix.Setxattr(name, "user."+key, []byte(value), 0); err != nil {
+		return &os.PathError{Op: "setxattr", Path: name, Err: err}
+	}
+	return nil
+}
+
+// Note implements Notes.
+func (OS) Note(name, key string) (string, error) {
+	value := make([]byte, 4096)
+	n, err := unix.Getxattr(name, "user."+key, value)
+	switch {
+	case err == nil:
+		return string(value[:n]), nil
+	case errors.Is(err, unix.ENODATA):
+		return "", nil
+	}
+	return "", &os.PathError{Op: "getxattr", Path: name, Err: err}
 }
 
 // Magic numbers of statfs(2) for file systems where an overwrite does not go to the blocks written before.

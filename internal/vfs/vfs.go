@@ -63,6 +63,22 @@ type Space struct {
 	CopyOnWrite bool
 }
 
+// Mover is what an FS may offer besides: a rename that never replaces a file, but is fs.ErrExist then. The error is
+// errors.ErrUnsupported where the disk cannot do that.
+type Mover interface{ Move(from, to string) error }
+
+// Notes is what an FS may offer besides: small named values that stay with a file when it is renamed. The error is
+// errors.ErrUnsupported where the disk does not keep them.
+type Notes interface {
+	SetNote(name, key, value string) error
+	// Note returns the value, empty if there is none.
+	Note(name, key string) (string, error)
+}
+
+// Holder is what a File may offer besides: an exclusive lock on itself that goes with the File. ErrLocked is returned
+// where another one has it.
+type Holder interface{ Hold() error }
+
 // ReadFile returns the whole file, which must not be longer than limit bytes.
 func ReadFile(fsys FS, name string, limit int64) ([]byte, error) {
 	f, err := fsys.OpenRead(name)
