@@ -1,10 +1,12 @@
 package hdfs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -23,13 +25,17 @@ import (
 // onDisk makes and opens a sink whose files are on that disk, forced there after every batch.
 func onDisk(t *testing.T, env registry.Env, disk vfs.FS, lines string) *Sink {
 	t.Helper()
+	return onSystem(t, env, hadoop.Local(disk, hadoop.EverySync), lines)
+}
+
+// onSystem makes and opens a sink whose files are on that file system.
+func onSystem(t *testing.T, env registry.Env, on hadoop.FS, lines string) *Sink {
+	t.Helper()
 	plan, issues := sinks.Registry.Decode(node(lines))
 	if conf.HasErrors(issues) {
 		t.Fatal(issues)
 	}
-	s, err := newSink(env, plan.Settings.(Settings), func(string, hadoop.Options) (hadoop.FS, error) {
-		return hadoop.Local(disk, hadoop.EverySync), nil
-	})
+	s, err := newSink(env, plan.Settings.(Settings), func(string, hadoop.Options) (hadoop.FS, error) { return on, nil })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,44 +90,61 @@ func TestAFailedSyncIsFollowedByANewFile(t *testing.T) {
 // Whatever operation of the disk fails once: every event that was taken is there, and when the sink is closed no file has
 // its in-use name.
 func TestEveryOperationMayFailOnce(t *testing.T) {
-	for _, fileType := range []string{"DataStream", "CompressedStream\nhdfs.codeC = gzip", "SequenceFile"} {
-		for k := int64(1); ; k++ {
-			mem := memfs.New()
-			var n atomic.Int64
-			disk := errfs.New(mem, func(c errfs.Call) error {
-				if c.Op.Changes() && n.Add(1) == k {
-					return syscall.EIO
-				}
-				return nil
-			})
-			s := onDisk(t, testEnv(t, ""), disk, "hdfs.rollInterval = 0\nhdfs.rollSize = 0\nhdfs.rollCount = 3\nhdfs.retryInterval = 1\n"+
-				"hdfs.path = file:///d/%{d}\nhdfs.fileType = "+fileType)
-			for i := range 6 {
-				var batch []event.Event
-				for j := range 4 {
-					batch = append(batch, event.Event{Body: fmt.Appendf(nil, "event-%d-%d", i, j), Headers: []event.Header{{Key: "d", Value: fmt.Sprint(j % 2)}}})
-				}
-				for try := 0; ; try++ {
-					err := s.Write(t.Context(), batch)
-					if err == nil {
-						break
-					}
-					if try > 1 {
-						t.Fatalf("operation %d: batch %d fails again and again: %v", k, i, err)
-					}
-				}
-			}
-			closeSink(t, s)
-			checkFaultFiles(t, fmt.Sprintf("%s, operation %d", strings.Fields(fileType)[0], k), mem, fileType)
-			if n.Load() < k {
-				break // there are no more operations
-			}
-			if t.Failed() {
-				return
+	for _, rewinds := range []bool{true, false} {
+		for _, fileType := range []string{"DataStream", "CompressedStream\nhdfs.codeC = gzip", "SequenceFile"} {
+			for k := int64(1); failOnce(t, k, fileType, rewinds) && !t.Failed(); k++ {
 			}
 		}
 	}
 }
+
+// failOnce has the k-th operation of a run fail, and tells whether there was one.
+func failOnce(t *testing.T, k int64, fileType string, rewinds bool) bool {
+	t.Helper()
+	mem := memfs.New()
+	var n atomic.Int64
+	on := hadoop.Local(errfs.New(mem, func(c errfs.Call) error {
+		if c.Op.Changes() && n.Add(1) == k {
+			return syscall.EIO
+		}
+		return nil
+	}), hadoop.EverySync)
+	if !rewinds {
+		on = oneWay{on}
+	}
+	s := onSystem(t, testEnv(t, ""), on, "hdfs.rollInterval = 0\nhdfs.rollSize = 0\nhdfs.rollCount = 3\nhdfs.retryInterval = 1\n"+
+		"hdfs.path = file:///d/%{d}\nhdfs.fileType = "+fileType)
+	for i := range 6 {
+		var batch []event.Event
+		for j := range 4 {
+			batch = append(batch, event.Event{Body: fmt.Appendf(nil, "event-%d-%d", i, j), Headers: []event.Header{{Key: "d", Value: fmt.Sprint(j % 2)}}})
+		}
+		for try := 0; ; try++ {
+			err := s.Write(t.Context(), batch)
+			if err == nil {
+				break
+			}
+			if try > 1 {
+				t.Fatalf("operation %d: batch %d fails again and again: %v", k, i, err)
+			}
+		}
+	}
+	closeSink(t, s)
+	checkFaultFiles(t, fmt.Sprintf("%s, rewinds %v, operation %d", strings.Fields(fileType)[0], rewinds, k), mem, fileType)
+	return n.Load() >= k
+}
+
+// oneWay is a file system that takes nothing back, as HDFS.
+type oneWay struct{ hadoop.FS }
+
+func (o oneWay) Create(ctx context.Context, name string) (hadoop.File, error) {
+	f, err := o.FS.Create(ctx, name)
+	return oneWayFile{f}, err
+}
+
+type oneWayFile struct{ hadoop.File }
+
+func (oneWayFile) Rewind(context.Context) error { return errors.ErrUnsupported }
 
 func checkFaultFiles(t *testing.T, what string, disk vfs.FS, fileType string) {
 	t.Helper()
@@ -200,11 +223,11 @@ func TestTheJournalIsWrittenAnewAndKeepsOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	j, left, err := openJournal(disk, name, "file://")
+	j, left, err := openJournal(disk, name, "file://", "b1")
 	if err != nil || len(left) != 0 {
 		t.Fatalf("%v, %v, want nothing left", left, err)
 	}
-	if _, _, err := openJournal(disk, name, "file://"); !errors.Is(err, vfs.ErrLocked) {
+	if _, _, err := openJournal(disk, name, "file://", "b1"); !errors.Is(err, vfs.ErrLocked) {
 		t.Errorf("a second sink: %v, want ErrLocked", err)
 	}
 	for i := range 3 * compactAt {
@@ -222,10 +245,10 @@ func TestTheJournalIsWrittenAnewAndKeepsOthers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := strings.Count(string(text), "\n"); n > 2*compactAt || !strings.Contains(string(text), other) {
+	if n := strings.Count(string(text), "\n"); n > 2*compactAt || !strings.Contains(string(text), strings.TrimPrefix(other, "+ ")) {
 		t.Errorf("%d lines, want fewer, with those of the other file system", n)
 	}
-	j, left, err = openJournal(disk, name, "file://")
+	j, left, err = openJournal(disk, name, "file://", "b1")
 	if err != nil || len(left) != 1 || left[0].inUse != "/f0\n.tmp" || left[0].final != "/f0" {
 		t.Errorf("left %v, %v, want /f0", left, err)
 	}
@@ -236,15 +259,22 @@ func TestTheJournalIsWrittenAnewAndKeepsOthers(t *testing.T) {
 
 func FuzzJournalLines(f *testing.F) {
 	f.Add("+ \"a\" \"b\" \"c\"\n")
+	f.Add("+ " + string(appendSlot(nil, 12800)) + " \"a\" \"b\" \"c\"\n")
 	f.Add("- \"a\" \"b\"\n")
+	f.Add("boot \"b\"\n")
 	f.Fuzz(func(t *testing.T, line string) {
-		opened, system, inUse, final, ok := parseLine(line)
-		if !ok || !opened {
+		sign, words, acked, ok := parseLine(line)
+		if !ok || sign != "+" {
 			return
 		}
-		again := fmt.Sprintf("+ %q %q %q\n", system, inUse, final)
-		if _, s, u, n, ok := parseLine(again); !ok || s != system || u != inUse || n != final {
+		again := fmt.Sprintf("+ %s %q %q %q\n", appendSlot(nil, acked), words[0], words[1], words[2])
+		if s, w, a, ok := parseLine(again); !ok || s != sign || a != acked || !slices.Equal(w, words) {
 			t.Errorf("%q became %q", line, again)
 		}
 	})
 }
+
+// noRename is a file system that has no answer to a rename.
+type noRename struct{ hadoop.FS }
+
+func (noRename) Rename(context.Context, string, string) error { return syscall.EIO }

@@ -213,6 +213,12 @@ func (s *Sink) open(ctx context.Context, b *bucket) error {
 		out, err := s.fs.Create(ctx, inUse)
 		switch {
 		case err == nil:
+			if err := s.noteMade(ctx, inUse); err != nil {
+				out.Abandon()
+				s.mender.add(&repair{inUse: inUse, final: final})
+				s.counters.ConnectionFailed.Add(1)
+				return err
+			}
 			b.file = &file{bucket: b, fs: s.fs, out: out, enc: s.format.File(), inUse: inUse, final: final, opened: time.Now()}
 			s.openFiles++
 			s.counters.ConnectionCreated.Add(1)
@@ -223,11 +229,19 @@ func (s *Sink) open(ctx context.Context, b *bucket) error {
 		case hadoop.Permanent(err):
 			s.journal.done(inUse)
 		default: // it may have been made all the same
-			s.mender.add(&repair{inUse: inUse, final: final})
+			s.mender.add(&repair{inUse: inUse, final: final, unsure: true})
 		}
 		s.counters.ConnectionFailed.Add(1)
 		return err
 	}
+}
+
+// noteMade notes that a new file is the sink's own. Where files take no marks, or the namenode is not there, one is missing.
+func (s *Sink) noteMade(ctx context.Context, inUse string) error {
+	if err := s.fs.Mark(ctx, inUse, s.mark); err != nil {
+		s.log.Debug("A file carries no mark of its owner", "file", inUse, "err", err)
+	}
+	return s.journal.acked(inUse, 0)
 }
 
 // closeEldest closes the file that was not written to for the longest time.
@@ -241,6 +255,9 @@ func (s *Sink) closeEldest(ctx context.Context, but *bucket) error {
 	}
 	if eldest == nil {
 		return nil
+	}
+	if eldest.batch != s.batch { // else the batch's end drops it
+		delete(s.buckets, place{eldest.dir, eldest.prefix})
 	}
 	return s.finish(ctx, eldest)
 }
@@ -266,6 +283,13 @@ func (s *Sink) finish(ctx context.Context, b *bucket) error {
 		return nil
 	}
 	s.counters.ConnectionClosed.Add(1)
+	if err := s.journal.acked(f.inUse, f.now.size); err != nil { // else a crash before the rename would cut it
+		s.mender.add(&repair{inUse: f.inUse, final: f.final, safe: f.safe.size, why: err})
+		if f.dirty {
+			return err
+		}
+		return nil
+	}
 	if f.inUse == f.final {
 		s.journal.done(f.inUse)
 		return nil

@@ -32,7 +32,7 @@ func node(lines string) *conf.Node {
 }
 
 // testEnv is a sink's environment; its state directory outlives one sink.
-func testEnv(t *testing.T, state string) registry.Env {
+func testEnv(t testing.TB, state string) registry.Env {
 	t.Helper()
 	return registry.Env{Agent: "a", Name: "k1", Log: slog.New(slog.DiscardHandler), StateDir: state,
 		Metrics: metric.NewSet(metric.Sink, "a", "k1", "hdfs")}

@@ -17,7 +17,9 @@ import (
 type repair struct {
 	inUse, final string
 	safe         int64 // bytes that must be in it
-	orphan       bool  // left by an earlier run: safe is not known
+	orphan       bool  // left by an earlier run
+	known        bool  // an orphan whose safe is known, and that is the sink's beyond doubt
+	unsure       bool  // perhaps never made, or by somebody else
 	cut          bool  // what came after safe was cut off, or cannot be
 	why          error // what went wrong
 
@@ -31,6 +33,7 @@ type mender struct {
 	fs       hadoop.FS
 	journal  *journal
 	settings *Settings
+	owner    string
 	log      *slog.Logger
 	mended   *metric.Counter
 	pending  *metric.Gauge
@@ -44,12 +47,17 @@ type mender struct {
 	repairs []*repair
 }
 
-// mendPause is the first pause between two tries; it doubles.
-const mendPause = 2 * time.Second
+// mendPause is the first pause between two tries; it doubles. claimPause is that between two questions whether an orphan's
+// writer still lives.
+const (
+	mendPause  = 2 * time.Second
+	claimPause = 15 * time.Second
+	loudTries  = 5 // about half a minute
+)
 
-func newMender(on hadoop.FS, j *journal, s *Settings, log *slog.Logger, m *metric.Set) *mender {
+func newMender(on hadoop.FS, j *journal, s *Settings, owner string, log *slog.Logger, m *metric.Set) *mender {
 	md := &mender{
-		fs: on, journal: j, settings: s, log: log, wake: make(chan struct{}, 1),
+		fs: on, journal: j, settings: s, owner: owner, log: log, wake: make(chan struct{}, 1),
 		mended:  m.Counter("", "flume_sink_files_recovered_total", "Files that were closed and renamed after a failure or a crash."),
 		pending: m.Gauge("", "flume_sink_files_broken", "Files that wait to be recovered."),
 	}
@@ -133,11 +141,15 @@ func (m *mender) ended(r *repair, done bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r.busy = false
-	r.tries++
 	if err != nil {
 		r.why = err
 	}
-	if !done && m.ctx.Err() == nil {
+	switch {
+	case done || m.ctx.Err() != nil:
+	case err == nil && r.orphan && !r.known: // its writer may live
+		r.next = time.Now().Add(claimPause)
+	default:
+		r.tries++
 		done = m.postpone(r)
 	}
 	if done {
@@ -165,6 +177,9 @@ func (m *mender) postpone(r *repair) (over bool) {
 		m.log.Error("Recovering a file is given up, the next start tries again", "file", r.inUse, "tries", r.tries, "err", r.why)
 		return true
 	}
+	if r.tries == loudTries {
+		m.log.Warn("A file is still not recovered, that goes on", "file", r.inUse, "tries", r.tries, "err", r.why)
+	}
 	pause := max(m.settings.RetryInterval, time.Second)
 	if n := r.tries - 1; n < 16 {
 		pause = min(pause, mendPause<<n)
@@ -175,14 +190,27 @@ func (m *mender) postpone(r *repair) (over bool) {
 
 // try closes the file, looks whether all is there and gives it its final name.
 func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
-	if r.safe == 0 && !r.orphan { // nothing in it was ever acknowledged: it comes again, elsewhere
+	if r.unsure || r.orphan && !r.known {
+		switch other, err := m.others(ctx, r); {
+		case err != nil:
+			return false, err
+		case other:
+			m.journal.done(r.inUse)
+			return true, nil
+		}
+	}
+	if r.safe == 0 && (r.known || !r.orphan) { // nothing in it was ever acknowledged: it comes again, elsewhere
 		if err := m.fs.Remove(ctx, r.inUse); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return false, err
 		}
 		m.journal.done(r.inUse)
 		return true, nil
 	}
-	closed, err := m.fs.Settle(ctx, r.inUse)
+	settle := m.fs.Settle
+	if r.orphan && !r.known {
+		settle = m.fs.Claim
+	}
+	closed, err := settle(ctx, r.inUse)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if r.orphan {
@@ -203,7 +231,7 @@ func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if size > r.safe && !r.orphan && !r.cut {
+	if size > r.safe && (r.known || !r.orphan) && !r.cut {
 		// What came after it was never acknowledged and comes again: without it nothing comes twice. Where that cannot be
 		// done the file is good all the same.
 		r.cut = true
@@ -230,12 +258,25 @@ func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
 	return true, nil
 }
 
+// others tells whether a file that may not be the sink's carries the mark of another one.
+func (m *mender) others(ctx context.Context, r *repair) (bool, error) {
+	owner, err := m.fs.Owner(ctx, r.inUse)
+	switch {
+	case errors.Is(err, errors.ErrUnsupported) || errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil || owner == "" || owner == m.owner:
+		return false, err
+	}
+	m.log.Warn("A file of a name that this sink has used is another one's, it is left alone", "file", r.inUse, "owner", owner)
+	return true, nil
+}
+
 // close ends the repairs; each that is not done gets one more try within ctx. It returns how many are left.
 func (m *mender) close(ctx context.Context) (left int) {
 	m.stop()
 	m.wg.Wait()
 	for _, r := range m.repairs {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || r.orphan && !r.known && r.next.After(time.Now()) { // its writer may live
 			left++
 			continue
 		}

@@ -88,8 +88,12 @@ type Settings struct {
 	KerberosPrincipal string `conf:"hdfs.kerberosPrincipal"`
 	// File with the principal's keys.
 	KerberosKeytab string `conf:"hdfs.kerberosKeytab"`
-	// User on whose behalf files are written. Not possible with Kerberos.
+	// User on whose behalf files are written. With Kerberos the principal must be allowed to do that (hadoop.proxyuser.* in
+	// the namenode's core-site.xml).
 	ProxyUser string `conf:"hdfs.proxyUser"`
+	// Name that files are marked with while they are written (extended attribute user.goflume.owner), by which a machine
+	// that was set up anew finds those that its predecessor left open. Empty is agent/sink@host.
+	Owner string `conf:"hdfs.owner"`
 	// Without effect: files on file:/// never have checksum files beside them.
 	UseRawLocalFileSystem bool `conf:"hdfs.useRawLocalFileSystem"`
 
@@ -137,9 +141,6 @@ func (s Settings) Validate() error {
 	}
 	if (s.KerberosPrincipal == "") != (s.KerberosKeytab == "") {
 		return conf.Errorf("hdfs.kerberosPrincipal", "principal and hdfs.kerberosKeytab belong together")
-	}
-	if s.KerberosPrincipal != "" && s.ProxyUser != "" {
-		return conf.Errorf("hdfs.proxyUser", "not possible with Kerberos: let the principal own the directory")
 	}
 	return s.checkFormat()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"goflume/internal/hadoop"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
+	"goflume/internal/safe"
 	"goflume/internal/vfs"
 	"goflume/sinks"
 	"goflume/sinks/serializer"
@@ -38,6 +40,9 @@ type Sink struct {
 	prefix  *escape.Template
 	journal *journal
 	mender  *mender
+	mark    string // of the files, while they are written
+	search  sync.WaitGroup
+	stop    context.CancelFunc // ends the search
 
 	buckets  map[place]*bucket
 	batch    int64     // number of the batch being written
@@ -111,17 +116,40 @@ func (s *Sink) Open(ctx context.Context) error {
 	if err := on.Check(ctx); err != nil {
 		return errors.Join(err, on.Close())
 	}
-	s.fs = on
+	s.fs, s.mark = on, s.owner()
 	var left []*repair
-	if s.journal, left, err = openJournal(vfs.OS{}, s.journalFile(), on.String()); err != nil {
-		s.log.Warn("Files left open by a crash will not be found, as their list cannot be kept", "err", err)
+	if s.journal, left, err = openJournal(vfs.OS{}, s.journalFile(), on.String(), bootID()); err != nil {
+		s.log.Warn("The list of open files cannot be kept: after a crash they are looked for by name", "err", err)
 	}
-	s.mender = newMender(on, s.journal, &s.settings, s.log, s.env.Metrics)
+	s.mender = newMender(on, s.journal, &s.settings, s.mark, s.log, s.env.Metrics)
 	for _, r := range left {
 		s.log.Warn("A file was left open by an earlier run, it will be closed and renamed", "file", r.inUse)
 		s.mender.add(r)
 	}
+	s.seek(rest)
 	return nil
+}
+
+// seek looks in the background for files that an earlier life left, if it left no journal.
+func (s *Sink) seek(path string) {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	if !s.journal.fresh {
+		return
+	}
+	f := &search{fs: s.fs, journal: s.journal, mender: s.mender, settings: &s.settings, suffix: s.suffix, owner: s.mark, log: s.log}
+	s.search.Go(func() {
+		safe.Go(func() error { f.run(ctx, path); return nil }, func(err error) { s.log.Error("Files left by an earlier run are not looked for", "err", err) })
+	})
+}
+
+// bootID tells one boot of the machine from another; empty where the system has none.
+func bootID() string {
+	id, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(id))
 }
 
 // templates compiles path and prefix for the file system. HDFS takes no colons in names.
@@ -304,6 +332,9 @@ func (s *Sink) sync(ctx context.Context) error {
 			continue
 		}
 		unseen, err := b.file.sync(ctx, s.settings.Commit == "close")
+		if err == nil {
+			err = s.journal.acked(b.file.inUse, b.file.safe.size)
+		}
 		if err != nil {
 			return err
 		}
@@ -417,6 +448,8 @@ func (s *Sink) Close(ctx context.Context) error {
 	}
 	s.finishAll(ctx, open)
 	clear(s.buckets)
+	s.stop()
+	s.search.Wait()
 	left := s.mender.close(ctx)
 	if left > 0 {
 		s.log.Warn("Files are left open, the next start takes care of them", "files", left)

@@ -257,7 +257,6 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"hdfs.path = /x\nonError = ignore":                                        "onError",
 		"hdfs.filePrefix = x":                                                     "hdfs.path",
 		"hdfs.path = /x\nhdfs.filePrefix = %[nobody]\nhdfs.fileType = DataStream": "hdfs.filePrefix",
-		"hdfs.path = /x\nhdfs.kerberosPrincipal = a\nhdfs.kerberosKeytab = k\nhdfs.proxyUser = u\nhdfs.fileType = DataStream": "hdfs.proxyUser",
 	} {
 		_, issues := sinks.Registry.Decode(node(settings))
 		found := false
