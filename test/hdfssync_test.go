@@ -22,7 +22,12 @@ import (
 // openHadoop returns the file system of a server as the sinks use it, with that bound on every call.
 func openHadoop(t *testing.T, root string, conf hadoop.Conf, timeout time.Duration) hadoop.FS {
 	t.Helper()
-	f, err := hadoop.Open(root, hadoop.Options{CallTimeout: timeout, Conf: conf, User: service.User()})
+	return openHadoopWith(t, root, hadoop.Options{CallTimeout: timeout, Conf: conf, User: service.User()})
+}
+
+func openHadoopWith(t *testing.T, root string, o hadoop.Options) hadoop.FS {
+	t.Helper()
+	f, err := hadoop.Open(root, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -326,8 +331,8 @@ func TestRealHDFSAnswersAreUnderstood(t *testing.T) {
 	if err := f.Rename(ctx, "/answers/c", "/answers/a/b"); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("rename onto a file: %v, want ErrExist", err)
 	}
-	if names, err := f.List(ctx, "/answers"); err != nil || fmt.Sprint(names) != "[a c]" {
-		t.Errorf("list: %v, %v, want [a c]", names, err)
+	if names, err := f.List(ctx, "/answers"); err != nil || fmt.Sprint(names) != "[{a true} {c false}]" {
+		t.Errorf("list: %v, %v, want a, a directory, and c", names, err)
 	}
 	if err := f.Remove(ctx, "/answers/c"); err != nil {
 		t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -31,6 +32,8 @@ type Agent struct {
 	Env []string
 	// Under is put in front of the program, such as nsenter and what it needs.
 	Under []string
+	// Far, if set, is the network in which the agent runs; sources have to listen on its address.
+	Far *FarServer
 	// Unready lets Start return once the monitoring port answers, whatever /readyz says.
 	Unready bool
 }
@@ -42,6 +45,7 @@ type AgentServer struct {
 	Dir string
 
 	conf    string // file
+	host    string // where its ports are
 	ports   map[string]int
 	monitor int
 }
@@ -89,7 +93,10 @@ func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	a := &AgentServer{Dir: r.Dir, monitor: r.Port(), ports: map[string]int{}}
+	a := &AgentServer{Dir: r.Dir, host: "127.0.0.1", monitor: r.Port(), ports: map[string]int{}}
+	if c.Far != nil {
+		a.host = c.Far.Addr()
+	}
 	if a.conf, err = r.WriteFile("conf/flume.conf", expandConf(r, a.ports, c.Conf)); err != nil {
 		return nil, err
 	}
@@ -97,8 +104,12 @@ func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
 	if name == "" {
 		name = "a1"
 	}
-	argv := append(slices.Clone(c.Under), binary, "run", "--conf-file", a.conf, "--name", name, "-Dflume.monitoring.type=http",
-		"-Dflume.monitoring.host=127.0.0.1", "-Dflume.monitoring.port="+strconv.Itoa(a.monitor))
+	argv := slices.Clone(c.Under)
+	if c.Far != nil {
+		argv = append(c.Far.Within(), argv...)
+	}
+	argv = append(argv, binary, "run", "--conf-file", a.conf, "--name", name, "-Dflume.monitoring.type=http",
+		"-Dflume.monitoring.host="+a.host, "-Dflume.monitoring.port="+strconv.Itoa(a.monitor))
 	argv = append(argv, c.Args...)
 	a.Process, err = r.Start(Command{Name: "agent", Argv: argv, Env: append([]string{
 		"XDG_STATE_HOME=" + filepath.Join(r.Dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(r.Dir, "tmp"),
@@ -107,7 +118,7 @@ func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
 		return nil, err
 	}
 	if c.Unready {
-		return a, awaitPort(ctx, a.monitor, a.Process)
+		return a, awaitAddr(ctx, net.JoinHostPort(a.host, strconv.Itoa(a.monitor)), a.Process)
 	}
 	return a, a.AwaitReady(ctx)
 }
@@ -125,7 +136,7 @@ func (a *AgentServer) AwaitReady(ctx context.Context) error {
 
 // Get asks the monitoring port for a path.
 func (a *AgentServer) Get(ctx context.Context, path string) (status int, body string, err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", a.monitor, path), nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", a.host, a.monitor, path), nil)
 	if err != nil {
 		return 0, "", err
 	}
@@ -182,7 +193,7 @@ func (a *AgentServer) AwaitEmpty(ctx context.Context, channel string) error {
 }
 
 // Addr is the host:port that ${port:NAME} stands for.
-func (a *AgentServer) Addr(name string) string { return portAddr(a.ports, name) }
+func (a *AgentServer) Addr(name string) string { return portAddr(a.host, a.ports, name) }
 
 // Reload writes another configuration over the file, whole, and sends SIGHUP. It does not wait.
 func (a *AgentServer) Reload(conf string) error {

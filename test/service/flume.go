@@ -105,14 +105,14 @@ func addClassPath(argv []string, dir string) []string {
 }
 
 // Addr is the host:port that ${port:NAME} stands for.
-func (f *FlumeAgent) Addr(name string) string { return portAddr(f.ports, name) }
+func (f *FlumeAgent) Addr(name string) string { return portAddr("127.0.0.1", f.ports, name) }
 
-func portAddr(ports map[string]int, name string) string {
+func portAddr(host string, ports map[string]int, name string) string {
 	port := ports[name]
 	if port == 0 {
 		panic("service: the configuration has no ${port:" + name + "}")
 	}
-	return "127.0.0.1:" + strconv.Itoa(port)
+	return host + ":" + strconv.Itoa(port)
 }
 
 // AwaitReady waits, after Restart too, until every port is open and the sources have been started. A component that

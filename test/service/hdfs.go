@@ -22,8 +22,10 @@ type HDFS struct {
 	// Kerberos, if set, has everybody prove who he is, and is the protection of the data stream: authentication,
 	// integrity or privacy. The namenode's principal is nn/localhost; flume is a superuser.
 	Kerberos string
-	// Properties are added to hdfs-site.xml.
-	Properties map[string]string
+	// TicketLife is that of flume's tickets: see Kerberos.Life.
+	TicketLife time.Duration
+	// Properties are added to hdfs-site.xml, Core to core-site.xml.
+	Properties, Core map[string]string
 }
 
 const namenodeMain = "org.apache.hadoop.hdfs.server.namenode.NameNode"
@@ -49,7 +51,7 @@ func (HDFS) Name() string { return "hdfs" }
 // Needs is Hadoop, and Kerberos where it is asked for.
 func (c HDFS) Needs() []Set {
 	if c.Kerberos != "" {
-		return append([]Set{"hadoop"}, Kerberos{}.Needs()...)
+		return append([]Set{"hadoop"}, Kerberos{Life: c.TicketLife}.Needs()...)
 	}
 	return []Set{"hadoop"}
 }
@@ -59,7 +61,7 @@ func (c HDFS) Start(ctx context.Context, r *Run) (*HDFSServer, error) {
 	nodes := max(c.Datanodes, 1)
 	h := &HDFSServer{run: r, host: "127.0.0.1", rpc: r.Port(), http: r.Port()}
 	if c.Kerberos != "" {
-		k, err := Kerberos{Principals: []string{"nn/localhost", "dn/localhost", "HTTP/localhost"}}.Start(ctx, r)
+		k, err := Kerberos{Principals: []string{"nn/localhost", "dn/localhost", "HTTP/localhost"}, Life: c.TicketLife}.Start(ctx, r)
 		if err != nil {
 			return nil, err
 		}
@@ -106,6 +108,7 @@ func (h *HDFSServer) configure(nodes int, c HDFS) error {
 		r.javaFlags = append(r.javaFlags, "-Djava.security.krb5.conf="+h.Kerberos.Krb5Conf)
 	}
 	maps.Copy(site, c.Properties)
+	maps.Copy(core, c.Core)
 	return r.writeHadoopConf(core, site)
 }
 
@@ -169,8 +172,11 @@ func (r *Run) startHadoop(name string, heapMB int, main string, args ...string) 
 
 func (r *Run) startDatanode(i int) (*Process, error) {
 	return r.startHadoop("datanode"+strconv.Itoa(i), 256, "org.apache.hadoop.hdfs.server.datanode.DataNode",
-		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, "dn"+strconv.Itoa(i)))
+		"-Ddfs.datanode.data.dir=file://"+filepath.Join(r.Dir, datanodeDir(i), "data"))
 }
+
+// datanodeDir is where datanode i has its disk, below the run's directory.
+func datanodeDir(i int) string { return "dn" + strconv.Itoa(i) }
 
 // Addr is the namenode's host:port. Kerberos needs the name of the host, localhost.
 func (h *HDFSServer) Addr() string { return h.host + ":" + strconv.Itoa(h.rpc) }

@@ -9,9 +9,16 @@ import (
 	"strings"
 )
 
-// HDFSHA is the nameservice ns1: two namenodes nn1 and nn2, three journalnodes and two datanodes. A test moves the
+// HDFSHA is the nameservice ns1: two namenodes nn1 and nn2, three journalnodes and two datanodes or more. A test moves the
 // active role by hand.
-type HDFSHA struct{}
+type HDFSHA struct {
+	// Datanodes is how many there are, 2 when zero. Files have as many replicas, at most three.
+	Datanodes int
+	// Host is the address on which namenodes and datanodes listen for clients, 127.0.0.1 when empty.
+	Host string
+	// DiskMB, if set, is the size of each datanode's disk, for tests that run Namespaced.
+	DiskMB int
+}
 
 // HDFSHAServer is a running HDFSHA. nn1 is active at first.
 type HDFSHAServer struct {
@@ -20,14 +27,18 @@ type HDFSHAServer struct {
 	Datanodes    []*Process
 
 	run  *Run
+	host string
 	rpc  []int
 	http []int
 }
 
 var _ Config[*HDFSHAServer] = HDFSHA{}
 
-// haDatanodes is how many there are: enough to lose one.
+// haDatanodes is how many there are at least: enough to lose one.
 const haDatanodes = 2
+
+// smallBlock is the size of blocks on small disks, in bytes.
+const smallBlock = 4 << 20
 
 // Name is hdfs-ha.
 func (HDFSHA) Name() string { return "hdfs-ha" }
@@ -36,10 +47,14 @@ func (HDFSHA) Name() string { return "hdfs-ha" }
 func (HDFSHA) Needs() []Set { return []Set{"hadoop"} }
 
 // Start starts all of it and waits until nn1 is active, nn2 standby and the datanodes live.
-func (HDFSHA) Start(ctx context.Context, r *Run) (*HDFSHAServer, error) {
-	h := &HDFSHAServer{run: r, rpc: []int{r.Port(), r.Port()}, http: []int{r.Port(), r.Port()}}
+func (c HDFSHA) Start(ctx context.Context, r *Run) (*HDFSHAServer, error) {
+	h := &HDFSHAServer{run: r, host: c.Host, rpc: []int{r.Port(), r.Port()}, http: []int{r.Port(), r.Port()}}
+	if h.host == "" {
+		h.host = "127.0.0.1"
+	}
+	nodes := max(c.Datanodes, haDatanodes)
 	journal := []int{r.Port(), r.Port(), r.Port()}
-	if err := h.configure(journal); err != nil {
+	if err := h.configure(c, nodes, journal); err != nil {
 		return nil, err
 	}
 	for i, port := range journal {
@@ -56,7 +71,12 @@ func (HDFSHA) Start(ctx context.Context, r *Run) (*HDFSHAServer, error) {
 			return nil, err
 		}
 	}
-	for i := range haDatanodes {
+	for i := range nodes {
+		if c.DiskMB > 0 {
+			if err := r.mountDisk(ctx, datanodeDir(i), c.DiskMB); err != nil {
+				return nil, err
+			}
+		}
 		p, err := r.startDatanode(i)
 		if err != nil {
 			return nil, err
@@ -83,7 +103,21 @@ func (HDFSHA) Start(ctx context.Context, r *Run) (*HDFSHAServer, error) {
 	if err := h.Activate(ctx, 0); err != nil {
 		return nil, err
 	}
-	return h, awaitDatanodes(ctx, h.http[0], haDatanodes, h.Namenodes[0])
+	return h, awaitDatanodes(ctx, h.http[0], nodes, h.Namenodes[0])
+}
+
+// AwaitDatanodes waits until namenode i counts n live datanodes and is out of safe mode.
+func (h *HDFSHAServer) AwaitDatanodes(ctx context.Context, i, n int) error {
+	return awaitDatanodes(ctx, h.http[i], n, h.Namenodes[i])
+}
+
+// RefuseMB is how much room a datanode on a small disk wants to have besides a block: with less it refuses the block,
+// and the namenode does not know of that.
+const RefuseMB = 64
+
+// FillDisk leaves only so much room on a datanode's disk, which HDFSHA.DiskMB made, until the function it returns is called.
+func (h *HDFSHAServer) FillDisk(i, leaveMB int) (empty func() error, err error) {
+	return fillDisk(filepath.Join(h.run.Dir, datanodeDir(i)), leaveMB)
 }
 
 // haID says which of the namenodes a JVM is.
@@ -92,19 +126,19 @@ func haID(i int) string { return "-Ddfs.ha.namenode.id=" + haName(i) }
 // haName is nn1 or nn2.
 func haName(i int) string { return "nn" + strconv.Itoa(i+1) }
 
-func (h *HDFSHAServer) configure(journal []int) error {
+func (h *HDFSHAServer) configure(c HDFSHA, nodes int, journal []int) error {
 	var quorum []string
 	for _, port := range journal {
 		quorum = append(quorum, "127.0.0.1:"+strconv.Itoa(port))
 	}
 	site := map[string]string{
-		"dfs.nameservices": "ns1", "dfs.ha.namenodes.ns1": "nn1,nn2", "dfs.replication": strconv.Itoa(haDatanodes),
+		"dfs.nameservices": "ns1", "dfs.ha.namenodes.ns1": "nn1,nn2", "dfs.replication": strconv.Itoa(min(nodes, 3)),
 		"dfs.namenode.shared.edits.dir":                "qjournal://" + strings.Join(quorum, ";") + "/ns1",
 		"dfs.client.failover.proxy.provider.ns1":       "org.apache.hadoop.hdfs.server.namenode.ha.ConfiguredFailoverProxyProvider",
 		"dfs.ha.fencing.methods":                       "shell(/bin/true)",
 		"dfs.ha.automatic-failover.enabled":            "false",
 		"dfs.ha.tail-edits.period":                     "1s",
-		"dfs.namenode.safemode.min.datanodes":          strconv.Itoa(haDatanodes),
+		"dfs.namenode.safemode.min.datanodes":          strconv.Itoa(nodes),
 		"ipc.client.connect.max.retries":               "3",
 		"dfs.qjournal.select-input-streams.timeout.ms": "10000",
 	}
@@ -114,6 +148,11 @@ func (h *HDFSHAServer) configure(journal []int) error {
 		site["dfs.namenode.name.dir.ns1."+haName(i)] = "file://" + filepath.Join(h.run.Dir, haName(i))
 	}
 	maps.Copy(site, datanodeSite)
+	site["dfs.datanode.address"] = h.host + ":0"
+	if c.DiskMB > 0 { // a datanode takes no block for which it has no room, and reserves it
+		site["dfs.blocksize"] = strconv.Itoa(smallBlock)
+		site["dfs.datanode.round-robin-volume-choosing-policy.additional-available-space"] = strconv.Itoa(RefuseMB << 20)
+	}
 	return h.run.writeHadoopConf(map[string]string{"fs.defaultFS": h.URL()}, site)
 }
 
@@ -121,7 +160,7 @@ func (h *HDFSHAServer) configure(journal []int) error {
 func (h *HDFSHAServer) Addrs() []string {
 	var all []string
 	for _, port := range h.rpc {
-		all = append(all, "127.0.0.1:"+strconv.Itoa(port))
+		all = append(all, h.host+":"+strconv.Itoa(port))
 	}
 	return all
 }

@@ -7,12 +7,15 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// Kerberos is a key distribution centre (Apache Kerby) for the realm TEST.LOCAL, over TCP.
+// Kerberos is a key distribution centre (Apache Kerby, or MIT's) for the realm TEST.LOCAL, over TCP.
 type Kerberos struct {
 	// Principals are made with random keys, all in one keytab, besides flume.
 	Principals []string
+	// Life, if set, is how long flume's tickets live, to the second. The centre is MIT's then: see RequireMIT.
+	Life time.Duration
 }
 
 // KerberosServer is a running Kerberos.
@@ -21,27 +24,14 @@ type KerberosServer struct {
 	Realm    string
 	Krb5Conf string // file
 	Keytab   string // file, with flume and the other principals
+
+	run *Run
+	env []string // of MIT's tools
 }
 
-var _ Config[*KerberosServer] = Kerberos{}
-
-// Name is kerberos.
-func (Kerberos) Name() string { return "kerberos" }
-
-// Needs is Kerby with Hadoop's program around it.
-func (Kerberos) Needs() []Set { return []Set{"kerberos"} }
-
-// Start starts the centre, makes the principals and waits until their keys are there.
-func (c Kerberos) Start(ctx context.Context, r *Run) (*KerberosServer, error) {
-	port := r.Port()
-	work := filepath.Join(r.Dir, "kdc")
-	k := &KerberosServer{Realm: "TEST.LOCAL", Keytab: filepath.Join(work, "all.keytab")}
-	properties, err := r.WriteFile("kdc/kdc.properties", fmt.Sprintf(
-		"org.name=TEST\norg.domain=LOCAL\nkdc.bind.address=127.0.0.1\nkdc.port=%d\ninstance=test\ntransport=TCP\n", port))
-	if err != nil {
-		return nil, err
-	}
-	k.Krb5Conf, err = r.WriteFile("conf/krb5.conf", fmt.Sprintf(`[libdefaults]
+// krb5Conf has a line of its own and the centre's port to be filled in.
+const krb5Conf = `[libdefaults]
+  %s
   default_realm = TEST.LOCAL
   dns_lookup_kdc = false
   dns_lookup_realm = false
@@ -54,8 +44,35 @@ func (c Kerberos) Start(ctx context.Context, r *Run) (*KerberosServer, error) {
   }
 [domain_realm]
   localhost = TEST.LOCAL
-`, port))
+`
+
+var _ Config[*KerberosServer] = Kerberos{}
+
+// Name is kerberos.
+func (Kerberos) Name() string { return "kerberos" }
+
+// Needs is Kerby with Hadoop's program around it, where it is Kerby.
+func (c Kerberos) Needs() []Set {
+	if c.Life > 0 {
+		return nil
+	}
+	return []Set{"kerberos"}
+}
+
+// Start starts the centre, makes the principals and waits until their keys are there.
+func (c Kerberos) Start(ctx context.Context, r *Run) (*KerberosServer, error) {
+	if c.Life > 0 {
+		return c.startMIT(ctx, r)
+	}
+	port := r.Port()
+	work := filepath.Join(r.Dir, "kdc")
+	k := &KerberosServer{Realm: "TEST.LOCAL", Keytab: filepath.Join(work, "all.keytab")}
+	properties, err := r.WriteFile("kdc/kdc.properties", fmt.Sprintf(
+		"org.name=TEST\norg.domain=LOCAL\nkdc.bind.address=127.0.0.1\nkdc.port=%d\ninstance=test\ntransport=TCP\n", port))
 	if err != nil {
+		return nil, err
+	}
+	if k.Krb5Conf, err = r.WriteFile("conf/krb5.conf", fmt.Sprintf(krb5Conf, "", port)); err != nil {
 		return nil, err
 	}
 	argv, err := r.java("kerberos", 128, "org.apache.hadoop.minikdc.MiniKdc",

@@ -230,8 +230,13 @@ func Await(ctx context.Context, what string, probe func(context.Context) error, 
 
 // awaitPort waits until p listens on a port of 127.0.0.1.
 func awaitPort(ctx context.Context, port int, p *Process) error {
-	return Await(ctx, fmt.Sprintf("port %d of %s", port, p.Name), func(ctx context.Context) error {
-		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+	return awaitAddr(ctx, fmt.Sprintf("127.0.0.1:%d", port), p)
+}
+
+// awaitAddr waits until p listens on a host:port.
+func awaitAddr(ctx context.Context, addr string, p *Process) error {
+	return Await(ctx, fmt.Sprintf("%s of %s", addr, p.Name), func(ctx context.Context) error {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp4", addr)
 		if err == nil {
 			conn.Close()
 		}

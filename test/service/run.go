@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -25,6 +26,7 @@ type Run struct {
 	mu        sync.Mutex
 	processes []*Process
 	ports     map[int]bool
+	mounts    []string // directories
 	ended     bool
 }
 
@@ -116,6 +118,11 @@ func (r *Run) End(keep bool) {
 	}
 	for _, p := range r.processes {
 		<-p.done
+	}
+	for _, dir := range r.mounts {
+		if err := exec.Command("umount", "-l", dir).Run(); err != nil {
+			say("%s: unmounting %s: %v", r.name, dir, err)
+		}
 	}
 	if keep {
 		r.keepLogs()

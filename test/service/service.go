@@ -147,12 +147,11 @@ func Require(tb testing.TB) {
 // require skips or fails the test where servers are not wanted or cannot run, and installs the sets.
 func require(tb testing.TB, sets []Set) {
 	tb.Helper()
-	mode := os.Getenv("GOFLUME_REAL")
-	if mode == "" {
+	if os.Getenv("GOFLUME_REAL") == "" {
 		tb.Skip("needs real servers: run make test-real, or set GOFLUME_REAL=1")
 	}
 	if err := Check(sets...); err != nil && len(sets) > 0 {
-		if mode == "require" {
+		if requiring() {
 			tb.Fatal(err)
 		}
 		say("SKIPPED %s: %v", tb.Name(), err)
@@ -164,6 +163,9 @@ func require(tb testing.TB, sets []Set) {
 		}
 	}
 }
+
+// requiring tells whether a test fails that this machine cannot run.
+func requiring() bool { return os.Getenv("GOFLUME_REAL") == "require" }
 
 // say prints a progress line.
 func say(format string, args ...any) {
