@@ -4,13 +4,14 @@ package test
 
 import "time"
 
-// How many lines are written through each fault of HDFS, how long a client waits after a thousand, how long the
-// cable is cut and how long all of it may take.
+// How many lines are written through each fault of HDFS, how long a client waits after a thousand, how large the
+// disks are, how long the cable is cut and how long all of it may take.
 const (
-	faultLines = 200_000
-	faultPause = 200 * time.Millisecond
-	cableCut   = 8 * time.Second
-	faultLimit = 3 * time.Minute
+	faultLines  = 100_000
+	faultPause  = 250 * time.Millisecond
+	faultDiskMB = 400
+	cableCut    = 6 * time.Second
+	faultLimit  = 3 * time.Minute
 )
 
 // ticketLife is how long Kerberos tickets live.

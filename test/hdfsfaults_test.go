@@ -31,7 +31,7 @@ func TestRealHDFSFaultsLoseNothing(t *testing.T) {
 		return
 	}
 	r := &ruin{far: service.Start(t, service.Far{})}
-	r.hdfs = service.Start(t, service.HDFSHA{Datanodes: 3, Host: r.far.Near(), DiskMB: 1200})
+	r.hdfs = service.Start(t, service.HDFSHA{Datanodes: 3, Host: r.far.Near(), DiskMB: faultDiskMB})
 	for _, fault := range []struct {
 		name   string
 		strike func(*ruin, context.Context, *testing.T)

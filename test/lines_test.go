@@ -147,40 +147,6 @@ func TestRealKilledAgentLosesNothing(t *testing.T) {
 	}
 }
 
-func TestRealKilledDatanodeLosesNothing(t *testing.T) {
-	h := service.Shared(t, service.HDFS{Datanodes: 3})
-	a := service.Start(t, service.Agent{Conf: netcatToHDFS("memory", h.URL()+"/lines-datanode")})
-	const clients, lines = 4, 50_000
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	l := ledger.New(clients, lines, 200)
-	var feeds sync.WaitGroup
-	for c := range clients {
-		feeds.Go(func() {
-			if err := l.Feed(ctx, ledger.Feed{Addr: a.Addr("netcat"), Client: c, Ahead: 200}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	awaitAcked(ctx, t, l, clients*lines/3, a.Process)
-	h.Datanodes[0].Kill()
-	feeds.Wait()
-	if err := a.AwaitEmpty(ctx, "c1"); err != nil {
-		t.Error(err)
-	}
-	if err := h.Datanodes[0].Restart(); err != nil {
-		t.Fatal(err)
-	}
-	if err := h.AwaitDatanodes(ctx, 3); err != nil {
-		t.Fatal(err)
-	}
-	a.Stop(time.Minute)
-	v := judgeHDFS(t, h, "/lines-datanode", l)
-	if v.Acked != clients*lines || v.Lost != 0 {
-		t.Errorf("want all of %d lines acknowledged and none lost", clients*lines)
-	}
-}
-
 // awaitAcked waits until so many lines are acknowledged.
 func awaitAcked(ctx context.Context, t *testing.T, l *ledger.Ledger, n int, p *service.Process) {
 	t.Helper()

@@ -2,6 +2,7 @@ package service
 
 import (
 	"errors"
+	"flag"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,10 +14,10 @@ import (
 // inOwnNetwork is set in the child that Namespaced starts.
 const inOwnNetwork = "GOFLUME_NAMESPACED"
 
-// Namespaced runs the calling test again in a child that is root in user, mount and network name spaces of its own, where
-// it may mount disks and cut cables without anybody's leave. In the child it returns true; in the parent it returns false
-// once the child has ended, and has failed the test if the child has. Where the system gives no such name spaces the test
-// is skipped, or fails if real servers are required.
+// Namespaced runs the calling test, which is no subtest, again in a child that is root in user, mount and network name
+// spaces of its own, where it may mount disks and cut cables without anybody's leave. In the child it returns true; in the
+// parent it returns false once the child has ended, and has failed the test if the child has. Where the system gives no
+// such name spaces the test is skipped, or fails if real servers are required.
 func Namespaced(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(inOwnNetwork) != "" {
@@ -28,7 +29,11 @@ func Namespaced(t *testing.T) bool {
 			unable(t, err)
 		}
 	}
-	args := []string{"-test.run=^" + strings.ReplaceAll(t.Name(), "/", "$/^") + "$", "-test.v"}
+	pattern := "^" + t.Name() + "$"
+	if _, sub, ok := strings.Cut(flag.Lookup("test.run").Value.String(), "/"); ok {
+		pattern += "/" + sub
+	}
+	args := []string{"-test.run=" + pattern, "-test.v"}
 	if at, ok := t.Deadline(); ok {
 		args = append(args, "-test.timeout="+time.Until(at.Add(-5*time.Second)).String())
 	}
