@@ -111,8 +111,8 @@ func (f *search) look(ctx context.Context, dir string, below []string) error {
 		case len(below) > 0 && (below[0] == "" || below[0] == e.Name):
 			err = f.look(ctx, path.Join(dir, e.Name), below[1:])
 		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // renamed or removed meanwhile
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
+			err = nil // renamed or removed meanwhile, or not for the sink to see
 		}
 	}
 	return err
