@@ -151,6 +151,36 @@ func (l *Ledger) Forget() {
 // Lines is how many lines a client has.
 func (l *Ledger) Lines() int { return l.lines }
 
+// Excuse takes the promise of those lines of the client back that did not arrive at the other ledger, and returns how many
+// they are and how many of them arrived here nevertheless.
+func (l *Ledger) Excuse(client int, other *Ledger) (lost, arrived int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.clients[client]
+	for n := range c.acked {
+		if c.acked[n] && other.clients[client].arrived[n] == 0 {
+			c.acked[n] = false
+			c.total--
+			lost++
+			if c.arrived[n] > 0 {
+				arrived++
+			}
+		}
+	}
+	return lost, arrived
+}
+
+// Doubles returns how many arrivals of a client's lines came after their first.
+func (l *Ledger) Doubles(client int) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n := 0
+	for _, times := range l.clients[client].arrived {
+		n += max(int(times)-1, 0)
+	}
+	return n
+}
+
 // Acked is how many lines were acknowledged so far.
 func (l *Ledger) Acked() int {
 	l.mu.Lock()
