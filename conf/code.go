@@ -286,7 +286,8 @@ The output of a command is read once. What it prints while the agent is down, or
 and tail -F starts at the end again. A taildir source keeps the position in each file and goes on where it stopped:
     a1.sources.r1.type = TAILDIR
     a1.sources.r1.filegroups = f1
-    a1.sources.r1.filegroups.f1 = /var/log/nginx/access.log`},
+    a1.sources.r1.filegroups.f1 = /var/log/nginx/access\\.log
+The file's name is a regular expression: a dot in it is written with two backslashes, one of which is the file format's.`},
 	{"FL520", "a secret stands in the file in clear text", `
 Whoever may read the file, a backup of it or its repository has the secret. Look it up instead:
     ${file:UTF-8:/etc/agent/secrets/twitter}    a file of its own, readable by the agent alone

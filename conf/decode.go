@@ -21,7 +21,7 @@ type Advice struct {
 	Key      string
 	About    string // the part of the value that is marked; empty for all of it
 	Text     string
-	Help     []string
+	Help     []string // lines; {path} stands for the component's, a1.sources.r1
 	Flume    string
 }
 
@@ -280,7 +280,10 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 				at = Property{ValueAt: at}.within(a.About)
 			}
 			is := d.report(a.Severity, a.Code, at, key, "%s", a.Text)
-			is.Help, is.Flume, is.Secret = a.Help, a.Flume, SecretKey(key)
+			for _, line := range a.Help {
+				is.Help = append(is.Help, strings.ReplaceAll(line, "{path}", d.node.Path()))
+			}
+			is.Flume, is.Secret = a.Flume, SecretKey(key)
 		}
 	}
 }

@@ -9,12 +9,14 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path"
 	"regexp"
 	"strings"
 	"time"
 
 	"goflume/conf"
 	"goflume/internal/charset"
+	"goflume/internal/confedit"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/internal/retry"
@@ -53,22 +55,44 @@ func init() {
 	}, New)
 }
 
-// follow finds commands that follow a file, which a taildir source does better; it captures the file's directory and name.
-var follow = regexp.MustCompile(`\btail\s+(?:-\S+\s+|\d+\s+)*?-[a-z0-9]*[fF]\S*(?:.*?\s(/\S*)/([^/\s]+))?`)
+// follow finds commands that follow files, which a taildir source does better.
+var follow = regexp.MustCompile(`\btail\s+(?:-\S+\s+|\d+\s+)*?-[a-z0-9]*[fF]\S*`)
 
-// Advice tells of the taildir source where the command follows a file.
+// Advice tells of the taildir source where the command follows a file, with the lines to write where the files are known.
 func (s *Settings) Advice() []conf.Advice {
-	m := follow.FindStringSubmatch(s.Command)
-	if m == nil {
+	at := follow.FindStringIndex(s.Command)
+	if at == nil {
 		return nil
 	}
 	help := []string{"`type = TAILDIR` keeps a position file and resumes where it stopped: `agent migrate --exec-to-taildir`"}
-	if m[2] != "" {
-		help = append(help, fmt.Sprintf("that is `filegroups = f1` and `filegroups.f1 = %s/%s`", m[1], regexp.QuoteMeta(m[2])))
+	if files := followed(s.Command[at[1]:]); len(files) > 0 {
+		help[0] += ","
+		help = append(help, "or write in place of the type and the command", "{path}.type = TAILDIR", "")
+		var groups []string
+		for i, file := range files {
+			group := fmt.Sprint("f", i+1)
+			groups = append(groups, group)
+			dir, name := path.Split(file)
+			help = append(help, fmt.Sprintf("{path}.filegroups.%s = %s", group, confedit.EscapeValue(dir+regexp.QuoteMeta(name))))
+		}
+		help[3] = "{path}.filegroups = " + strings.Join(groups, " ")
 	}
-	about, _, _ := strings.Cut(m[0], " /")
-	return []conf.Advice{{Severity: conf.Note, Code: "FL501", Key: "command", About: about,
+	return []conf.Advice{{Severity: conf.Note, Code: "FL501", Key: "command", About: s.Command[at[0]:at[1]],
 		Text: "exec sources cannot replay: lines written while the agent is down or the channel is full are lost", Help: help}}
+}
+
+// followed returns the files that the rest of a command of tail names, none where a shell may make others of them.
+func followed(rest string) (files []string) {
+	rest, _, _ = strings.Cut(rest, "|")
+	for _, word := range strings.Fields(rest) {
+		switch {
+		case strings.ContainsAny(word, "&;<>()$`\\\"'*?[]{}#~"):
+			return nil
+		case path.IsAbs(word) && path.Clean(word) == word:
+			files = append(files, word)
+		}
+	}
+	return files
 }
 
 // patience is Source's.
