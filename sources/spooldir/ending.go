@@ -117,6 +117,7 @@ func (r *run) flush(ctx context.Context) error {
 	}
 	clear(r.ended)
 	r.ended = r.ended[:0]
+	r.sync(syncEvery)
 	if f := r.current; f != nil && r.noted != f.at {
 		if err := r.insist(ctx, func() error { return r.notes.note(f.path, f.seen.inode, f.at) }); err != nil {
 			return err
@@ -211,8 +212,29 @@ func (r *run) park(ctx context.Context, f *file, d time.Duration) error {
 	return nil
 }
 
-// forget removes what was noted of a file.
+// sync makes safe what became of files, if that was done last so long ago. Until it is, a power failure has them read again.
+func (r *run) sync(age time.Duration) {
+	now := time.Now()
+	if len(r.unsafe) == 0 || now.Sub(r.synced) < age {
+		return
+	}
+	for dir := range r.unsafe {
+		if err := r.disk.SyncDir(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			r.log.Warn("After a power failure now, files may be read again that are finished", "directory", dir, "err", err)
+		}
+	}
+	clear(r.unsafe)
+	r.synced = now
+}
+
+// moved notes that a name in the directory of that one has changed.
+func (r *run) moved(name string) { r.unsafe[filepath.Dir(name)] = true }
+
+// forget removes what was noted of a file, once what became of it is safe.
 func (r *run) forget(f *file) error {
+	if r.parked[f.name] || r.notes.path == f.path {
+		r.sync(0)
+	}
 	if r.parked[f.name] {
 		if err := removed(r.disk.Remove(parkedMeta(r.tracker, f.path))); err != nil {
 			return err
@@ -227,6 +249,7 @@ func (r *run) complete(f *file) error {
 	s := &r.settings
 	switch {
 	case s.DeletePolicy == "immediate":
+		r.moved(f.path)
 		return removed(r.disk.Remove(f.path))
 	case s.TrackingPolicy == "tracker_dir":
 		return r.mark(filepath.Join(r.tracker, f.name)+s.FileSuffix, f.seen.String())
@@ -238,6 +261,7 @@ func (r *run) complete(f *file) error {
 	if name != f.path+s.FileSuffix {
 		r.log.Warn("A file of this name was finished before", "file", f.path, "now", name)
 	}
+	r.moved(f.path)
 	return r.disk.Rename(f.path, name)
 }
 
@@ -253,6 +277,7 @@ func (r *run) mark(name, text string) error {
 	if err := r.disk.MkdirAll(filepath.Dir(name)); err != nil {
 		return err
 	}
+	r.moved(name)
 	return writeFile(r.disk, name, text)
 }
 
@@ -268,6 +293,8 @@ func (r *run) putAside(f *file, why error) (where string, err error) {
 	if where, err = unused(r.disk, func(n int) string { return name + numbered(n) }); err != nil {
 		return "", err
 	}
+	r.moved(where)
+	r.moved(f.path)
 	if err = r.disk.Rename(f.path, where); err == nil {
 		return where, nil
 	}

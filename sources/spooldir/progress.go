@@ -16,7 +16,8 @@ const (
 
 	// metaLimit is the size in bytes at which a progress file is written anew.
 	metaLimit = 1 << 20
-	// syncEvery bounds what a power failure repeats. A crash of the program repeats one batch at most.
+	// syncEvery bounds what a power failure repeats: what was delivered, or finished, in that time before it. A crash of the
+	// program repeats one batch at most.
 	syncEvery = time.Second
 )
 
@@ -29,6 +30,7 @@ type progress struct {
 	container container
 	path      string // of the file that it is about
 	size      int64
+	named     bool // its name is safe
 	buf       []byte
 	synced    time.Time
 }
@@ -55,17 +57,25 @@ func (p *progress) append(path string, inode uint64, at position) error {
 		}
 		p.size += int64(len(p.buf))
 	}
-	if now := time.Now(); now.Sub(p.synced) >= syncEvery {
-		if err := p.file.Datasync(); err != nil {
+	now := time.Now()
+	if now.Sub(p.synced) < syncEvery {
+		return nil
+	}
+	if err := p.file.Datasync(); err != nil {
+		return err
+	}
+	if !p.named {
+		if err := p.disk.SyncDir(filepath.Dir(p.name)); err != nil {
 			return err
 		}
-		p.synced = now
 	}
+	p.named, p.synced = true, now
 	return nil
 }
 
-// renew puts a new file in the old one's place.
+// renew puts a new file in the old one's place. One about the same file must not be lost with it.
 func (p *progress) renew(path string, inode uint64, at position) error {
+	again := p.path == path
 	p.close()
 	next := p.name + ".next"
 	if err := p.disk.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -77,14 +87,17 @@ func (p *progress) renew(path string, inode uint64, at position) error {
 	}
 	p.container = newContainer()
 	p.buf = p.container.appendPosition(p.container.appendHeader(p.buf[:0], path, inode), at)
-	if _, err = f.WriteAt(p.buf, 0); err == nil {
+	if _, err = f.WriteAt(p.buf, 0); err == nil && again {
+		err = f.Datasync()
+	}
+	if err == nil {
 		err = p.disk.Rename(next, p.name)
 	}
 	if err != nil {
 		f.Close()
 		return err
 	}
-	p.file, p.path, p.size = f, path, int64(len(p.buf))
+	p.file, p.path, p.size, p.named = f, path, int64(len(p.buf)), false
 	return nil
 }
 

@@ -128,6 +128,9 @@ type run struct {
 	noted  position        // of current
 	parked map[string]bool // names of files with progress files of their own
 
+	unsafe map[string]bool // directories whose last changes may not outlive a power failure
+	synced time.Time
+
 	batch   event.Batch
 	quota   quota
 	ended   []*file // read, in the order of their events in the batch
@@ -136,7 +139,7 @@ type run struct {
 
 // Run reads files until ctx is cancelled. An error is about the directories.
 func (s *Source) Run(ctx context.Context, out sources.Output) error {
-	r := &run{Source: s, out: out, parked: map[string]bool{}}
+	r := &run{Source: s, out: out, parked: map[string]bool{}, unsafe: map[string]bool{}}
 	r.scan = scanner{s: s, waits: &r.waits, odd: map[string]bool{}}
 	defer r.close()
 	if err := r.prepare(); err != nil {
@@ -152,6 +155,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 			return nil // ctx ended: what is not noted is read again
 		}
 		if !read {
+			r.sync(0)
 			r.watch.wait(ctx, r.pause())
 		}
 	}
@@ -159,6 +163,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 }
 
 func (r *run) close() {
+	r.sync(0)
 	if r.current != nil {
 		r.current.close()
 	}

@@ -2,6 +2,7 @@ package taildir
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"io"
 	"os"
@@ -21,11 +22,14 @@ const (
 	copySpeed = 50 << 20
 )
 
-// copyName tells whether a copy of a file of that name may have the other name: it begins as the original's does, without
-// its extension.
+// stem is what the names of a file's rotations begin with: its name without the extension.
+func stem(name string) string {
+	return cmp.Or(strings.TrimSuffix(name, filepath.Ext(name)), name)
+}
+
+// copyName tells whether a copy of a file of that name may have the other name.
 func copyName(original, name string) bool {
-	stem := strings.TrimSuffix(original, filepath.Ext(original))
-	return stem != "" && name != original && strings.HasPrefix(name, stem)
+	return name != original && strings.HasPrefix(name, stem(original))
 }
 
 // holds tells whether the file waits, because it may be the copy of one that is followed. It is open and nothing of it was

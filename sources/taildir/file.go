@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -56,6 +57,9 @@ func identityOf(info os.FileInfo) identity {
 }
 
 func (f *file) mark() mark {
+	if f.pos == 0 {
+		return mark{tail: hash([]byte(stem(filepath.Base(f.path))))}
+	}
 	return mark{f.pos, len(f.head), len(f.tail), hash(f.head), hash(f.tail)}
 }
 
@@ -94,6 +98,23 @@ func (f *file) resume(m mark, size int64) error {
 	}
 	return nil
 }
+
+// began tells whether a file of that name may be the one that was followed, of which nothing was delivered: rotated names
+// begin as the file's own does.
+func (m mark) began(name string) bool {
+	if slices.Contains(compressed, filepath.Ext(name)) {
+		return false
+	}
+	for i := range len(name) {
+		if hash([]byte(name[:i+1])) == m.tail {
+			return true
+		}
+	}
+	return false
+}
+
+// compressed are the ends of names of files that logrotate has compressed.
+var compressed = []string{".gz", ".bz2", ".xz", ".zst", ".Z"}
 
 // is tells whether that is what stood at the start of the file and before the position.
 func (m mark) is(head, tail []byte) bool {
@@ -233,7 +254,7 @@ func (f *file) startOver(ctx context.Context, w *follower) error {
 	f.drop()
 	f.pos, f.read, f.head, f.tail, f.waiting = 0, 0, nil, nil, false
 	f.passed = [passedMarks]passed{}
-	f.own = true
+	f.own, f.until = false, time.Time{}
 	w.note(f)
 	return nil
 }

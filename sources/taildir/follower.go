@@ -55,6 +55,7 @@ type follower struct {
 
 func newFollower(s *Source, out sources.Output) (*follower, error) {
 	w := &follower{Source: s, out: out, byID: map[identity]*file{}, byPath: map[string]*file{}, open: map[*file]bool{}, watched: map[string]identity{}}
+	ready := false
 	var err error
 	if w.groups, err = s.settings.groups(); err != nil {
 		return nil, err
@@ -70,11 +71,16 @@ func newFollower(s *Source, out sources.Output) (*follower, error) {
 		s.log.Warn("The kernel does not tell of changes, files are looked at every second", "err", err)
 		w.watcher = nil
 	}
+	defer func() {
+		if !ready {
+			w.close()
+		}
+	}()
 	w.look(true)
 	if err := w.startJournal(); err != nil {
-		w.close()
 		return nil, err
 	}
+	ready = true
 	return w, nil
 }
 

@@ -24,7 +24,7 @@ import (
 //	       16  inode
 //	       24  position: everything before it was delivered
 //	       32  FNV-1a of the head, the file's first bytes
-//	       40  FNV-1a of the tail, the bytes before the position
+//	       40  FNV-1a of the tail, the bytes before the position; where that is 0, of what the names of rotations begin with
 //
 // The record of the position file has the FNV-1a of its content in place of a position and zeros elsewhere: where the file
 // is another one now, somebody else wrote it.
@@ -51,7 +51,7 @@ type mark struct {
 	headLen int
 	tailLen int
 	head    uint64 // hashes
-	tail    uint64
+	tail    uint64 // where pos is 0, of the stem of its name
 }
 
 // hash is FNV-1a.

@@ -34,7 +34,7 @@ func (w *follower) lookAtUnlisted() {
 			continue
 		}
 		w.lookSooner() // the kernel tells its writes under a name that is not known
-		if f.f == nil && !f.unread {
+		if f.f == nil {
 			if err := f.open(); err != nil {
 				w.failed(f, err)
 				continue
@@ -178,6 +178,9 @@ func (w *follower) found(g *group, at found) {
 	f := w.byID[id]
 	if f == nil {
 		f = w.take(g, at)
+		if w.journal != nil { // not at the start, when there may be thousands
+			f.open() // it may be rotated away before its turn
+		}
 	}
 	if f.listed {
 		return // a second name of the same file
@@ -204,6 +207,7 @@ func newFile(g *group, at found, s *Settings) *file {
 func (w *follower) follow(f *file) {
 	w.files = append(w.files, f)
 	w.byID[f.identity] = f
+	w.note(f)
 }
 
 // take begins to follow a file, where it was left if it is known.
@@ -231,7 +235,6 @@ type truncated struct {
 func (w *follower) findCopies(g *group) {
 	for _, t := range w.truncated {
 		w.followCopy(g, t.identity, t.path, t.was, nil)
-		t.own = true
 	}
 	w.truncated = nil
 }
@@ -265,12 +268,11 @@ func (w *follower) findRenamed(g *group) {
 		}
 		id := identityOf(info)
 		m, ok := w.known.marks[id]
-		if !ok || w.byID[id] != nil || info.Size() < m.pos || m.headLen == 0 {
+		if !ok || w.byID[id] != nil || info.Size() < m.pos || m.pos == 0 && !m.began(e.Name()) || m.pos > 0 && m.headLen == 0 {
 			continue
 		}
 		f := newFile(g, found{filepath.Join(g.dir, e.Name()), info}, &w.settings)
 		if f.resume(m, info.Size()) == nil && f.pos == m.pos { // else another file with its inode
-			f.own = true
 			w.follow(f)
 			w.mark(f)
 		}

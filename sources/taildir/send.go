@@ -3,6 +3,7 @@ package taildir
 import (
 	"context"
 	"strconv"
+	"time"
 
 	"goflume/sources"
 )
@@ -87,7 +88,7 @@ func (f *file) addEvent(w *follower, text []byte, at int64) {
 // deliver sends the batch until it is held, and notes that everything before at was delivered, which is where the lines
 // go on.
 func (f *file) deliver(ctx context.Context, w *follower, at int64) error {
-	err := sources.DeliverWith(ctx, w.out, &w.batch, w.settings.Retry.Backoff(), w.health)
+	err := sources.DeliverWith(ctx, w.out, &w.batch, w.settings.Retry.Backoff(), w.refused)
 	w.batch.Reset()
 	if err != nil {
 		return err
@@ -105,4 +106,15 @@ func (f *file) deliver(ctx context.Context, w *follower, at int64) error {
 	f.passes++
 	w.note(f)
 	return nil
+}
+
+// refused looks for rotated files while the channels refuse: a name may come and go before they take something.
+func (w *follower) refused(err error) {
+	if w.health != nil {
+		w.health(err)
+	}
+	w.hear()
+	if err != nil && !time.Now().Before(w.lookAt) {
+		w.look(false)
+	}
 }

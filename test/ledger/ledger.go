@@ -181,6 +181,23 @@ func (l *Ledger) Doubles(client int) int {
 	return n
 }
 
+// Missing returns the client's lines that were acknowledged and did not arrive, as from-to.
+func (l *Ledger) Missing(client int) (gaps []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c := &l.clients[client]
+	for n := 0; n < len(c.acked); n++ {
+		from := n
+		for n < len(c.acked) && c.acked[n] && c.arrived[n] == 0 {
+			n++
+		}
+		if n > from {
+			gaps = append(gaps, fmt.Sprintf("%d-%d", from, n-1))
+		}
+	}
+	return gaps
+}
+
 // Acked is how many lines were acknowledged so far.
 func (l *Ledger) Acked() int {
 	l.mu.Lock()
