@@ -48,7 +48,10 @@ func (c *collector) run(ctx context.Context) error {
 		for line, ok := c.lines.NextAny(); ok; line, ok = c.lines.NextAny() {
 			c.add(ctx, last, line)
 		}
-		if rest := c.lines.Rest(); len(rest) >= c.settings.MaxLineLength || ended && len(rest) > 0 {
+		for most := c.settings.MaxLineLength; len(c.lines.Rest()) > most; c.lines.Skip(most) {
+			c.add(ctx, last, c.lines.Rest()[:most])
+		}
+		if ended && len(c.lines.Rest()) > 0 {
 			c.add(ctx, last, c.lines.Take())
 		}
 		if len(c.batch.Events) > 0 && (ended || time.Since(c.pushed) >= c.settings.BatchTimeout) {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -38,11 +39,10 @@ type command struct {
 func start(ctx context.Context, s *Source) (*command, error) {
 	argv := s.settings.argv()
 	c := &command{cmd: exec.Command(argv[0], argv[1:]...), patience: s.patience}
-	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	c.cmd.SysProcAttr = ownGroup()
 	if err := c.start(s.settings.LogStdErr); err != nil {
 		return nil, fmt.Errorf("starting the command: %w", err)
 	}
-	c.running.Go(func() { c.status = c.cmd.Wait() })
 	if c.stderr != nil {
 		c.logging.Go(func() { logLines(s.log, c.stderr) })
 	}
@@ -66,10 +66,25 @@ func (c *command) start(stderr bool) (err error) {
 		defer e.Close()
 		c.cmd.Stderr = e
 	}
-	if err = c.cmd.Start(); err != nil {
+	if err = c.run(); err != nil {
 		c.close()
 	}
 	return err
+}
+
+// run starts the process on a thread that waits for it and lasts as long as it does.
+func (c *command) run() error {
+	started := make(chan error)
+	c.running.Go(func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := c.cmd.Start()
+		started <- err
+		if err == nil {
+			c.status = c.cmd.Wait()
+		}
+	})
+	return <-started
 }
 
 func (c *command) close() {

@@ -25,7 +25,17 @@ import (
 	"goflume/sources"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain is also what the test binary does as a command of its own.
+func TestMain(m *testing.M) {
+	switch os.Getenv("EXEC_TEST") {
+	case "flood":
+		flood()
+	case "agent":
+		runUntilKilled()
+	default:
+		goleak.VerifyTestMain(m)
+	}
+}
 
 // shell has a command run by the shell, line by line.
 func shell(command string) Settings {
@@ -174,17 +184,16 @@ func TestAPartialBatchWaitsNoLongerThanItsTimeout(t *testing.T) {
 }
 
 func TestLongLinesBecomeSeveralEvents(t *testing.T) {
-	s, out := shell("printf 'abcdefgh\\nabcd\\nabcdef'"), &flowtest.Recorder{}
-	s.MaxLineLength = 4
-	run(t, s, out)
-	out.Wait(within(t), t, 5)
-	if got := strings.Join(out.Bodies(), ""); got != "abcdefghabcdabcdef" {
-		t.Errorf("got %q", out.Bodies())
-	}
-	for _, body := range out.Bodies() {
-		if len(body) > 4 {
-			t.Errorf("an event of %d bytes, want at most 4", len(body))
-		}
+	for name, command := range map[string]string{
+		"at once":        "printf 'abcdefgh\\nabcd\\r\\nabcdef\\n\\nab'",
+		"in many pieces": "for c in a b c d e f g h '\\n' a b c d '\\r\\n' a b c d e f '\\n' '\\n' a b; do printf $c; sleep 0.001; done",
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, out := shell(command), &flowtest.Recorder{}
+			s.MaxLineLength = 4
+			run(t, s, out)
+			wantBodies(t, out, "abcd", "efgh", "abcd", "abcd", "ef", "", "ab")
+		})
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !long
+
+package exec
+
+const floodBytes = 64 << 20
