@@ -68,6 +68,7 @@ type rotated struct {
 	conf     string
 	truncate bool
 	matches  bool
+	turned   time.Time // when it was rotated last
 	reopen   atomic.Bool
 	written  int
 }
@@ -116,15 +117,20 @@ func (r *rotated) rotate(ctx context.Context, t *testing.T, logrotate service.Pr
 	if err != nil {
 		t.Errorf("logrotate: %v: %s", err, out)
 	}
+	r.turned = time.Now()
 	if !r.truncate {
 		linger(ctx, time.Duration(rand.IntN(int(200*time.Millisecond))))
 		r.reopen.Store(true)
 	}
 }
 
-// followed tells whether the agent knows the file and has read nearly all of it.
+// followed tells whether the agent has looked since the last rotation, knows the file and has read nearly all of it.
 func (r *rotated) followed(positions string) bool {
 	const behind = 256 << 10
+	said, err := os.Stat(positions)
+	if err != nil || said.ModTime().Before(r.turned.Add(500*time.Millisecond)) {
+		return false
+	}
 	info, err := os.Stat(r.file)
 	text, err2 := os.ReadFile(positions)
 	var all []struct {
