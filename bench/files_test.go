@@ -18,12 +18,15 @@ import (
 	"goflume/sources/taildir"
 )
 
+// fileLines is how many lines the file that is read has: 1 GiB.
+const fileLines = 1 << 30 / lineBytes / 1000 * 1000
+
 // BenchmarkTaildir reads a file into a file: taildir, memory channel and file_roll against a bare line copier.
 func BenchmarkTaildir(b *testing.B) {
 	name := lineFile(b)
 	for range b.N {
-		ours, theirs := pairs(7, func() time.Duration { return tailFile(b, name) }, func() time.Duration { return copyFile(b, name) })
-		report(b, lineCount, ours, theirs, 0.8)
+		ours, theirs := pairs(5, func() time.Duration { return tailFile(b, name) }, func() time.Duration { return copyFile(b, name) })
+		report(b, fileLines, ours, theirs, 0.8)
 	}
 }
 
@@ -31,8 +34,8 @@ func BenchmarkTaildir(b *testing.B) {
 func BenchmarkSpooldir(b *testing.B) {
 	name := lineFile(b)
 	for range b.N {
-		ours, theirs := pairs(7, func() time.Duration { return spoolFile(b, name) }, func() time.Duration { return copyFile(b, name) })
-		report(b, lineCount, ours, theirs, 0.8)
+		ours, theirs := pairs(5, func() time.Duration { return spoolFile(b, name) }, func() time.Duration { return copyFile(b, name) })
+		report(b, fileLines, ours, theirs, 0.8)
 	}
 }
 
@@ -44,7 +47,7 @@ func lineFile(b *testing.B) string {
 	if err != nil {
 		b.Fatal(err)
 	}
-	for range lineCount / 1000 {
+	for range fileLines / 1000 {
 		if _, err := f.Write(lines); err != nil {
 			b.Fatal(err)
 		}
@@ -66,7 +69,7 @@ func spoolFile(b *testing.B, name string) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return intoFile(b, env, source, 100_000, 1000, func() {})
+	return intoFile(b, env, source, fileLines, 100_000, 1000, func() {})
 }
 
 func tailFile(b *testing.B, name string) time.Duration {
@@ -77,7 +80,7 @@ func tailFile(b *testing.B, name string) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return intoFile(b, env, source, 100_000, 1000, func() {})
+	return intoFile(b, env, source, fileLines, 100_000, 1000, func() {})
 }
 
 func copyFile(b *testing.B, name string) time.Duration {

@@ -165,15 +165,15 @@ func agentCopies(b *testing.B, acks bool, capacity, batch int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return intoFile(b, env, source, capacity, batch, func() { feed(b, <-addr, acks) })
+	return intoFile(b, env, source, lineCount, capacity, batch, func() { feed(b, <-addr, acks) })
 }
 
 func environment(kind metric.Kind, name, typ string) registry.Env {
 	return registry.Env{Name: name, Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(kind, "a1", name, typ)}
 }
 
-// intoFile runs the source over a memory channel into file_roll until all lines are written.
-func intoFile(b *testing.B, env registry.Env, source sources.Source, capacity, batch int, feed func()) time.Duration {
+// intoFile runs the source over a memory channel into file_roll until so many lines are written.
+func intoFile(b *testing.B, env registry.Env, source sources.Source, lines, capacity, batch int, feed func()) time.Duration {
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
 	channel := flow.ChannelRef{Name: "c1", Channel: openMemory(b, capacity, batch),
@@ -184,7 +184,7 @@ func intoFile(b *testing.B, env registry.Env, source sources.Source, capacity, b
 	if err != nil {
 		b.Fatal(err)
 	}
-	count := &counting{roll, lineCount, make(chan struct{})}
+	count := &counting{roll, lines, make(chan struct{})}
 	sink := flow.NewSink("k1", count, sinkEnv.Metrics, sinkEnv.Log)
 	outlet := flow.NewOutlet("k1", sinkEnv.Log)
 	outlet.Rewire(&flow.OutletWiring{Sinks: []flow.SinkLink{{Sink: sink, Channel: channel}}})

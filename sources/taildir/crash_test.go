@@ -211,6 +211,7 @@ func TestTheJournalIsBounded(t *testing.T) {
 func TestARefusingChannelDoesNotHideRotations(t *testing.T) {
 	d := newTail(t)
 	d.Retry.Step, d.Retry.Max = 30*time.Millisecond, 30*time.Millisecond
+	d.WritePosInterval = time.Millisecond
 	refusals := 0
 	out := &flowtest.Recorder{OnSend: func(context.Context, *event.Batch) error {
 		refusals++
@@ -221,6 +222,9 @@ func TestARefusingChannelDoesNotHideRotations(t *testing.T) {
 		}
 		if refusals < 60 {
 			return event.ErrFull
+		}
+		if _, err := os.Stat(d.PositionFile); err != nil {
+			t.Errorf("the position file is not written: %v", err)
 		}
 		return nil
 	}}

@@ -168,12 +168,18 @@ func (w *follower) chores(ctx context.Context, now time.Time) {
 		w.idleAt = now.Add(w.idleStep())
 	}
 	w.endEvents(ctx, now)
-	if !now.Before(w.writeAt) {
-		if err := w.writePositions(); err != nil {
-			w.log.Warn("Writing the position file failed and will be tried again", "err", err)
-		}
-		w.writeAt = now.Add(w.settings.WritePosInterval)
+	w.writeDue(now)
+}
+
+// writeDue writes the position file when it is time.
+func (w *follower) writeDue(now time.Time) {
+	if now.Before(w.writeAt) {
+		return
 	}
+	if err := w.writePositions(); err != nil {
+		w.log.Warn("Writing the position file failed and will be tried again", "err", err)
+	}
+	w.writeAt = now.Add(w.settings.WritePosInterval)
 }
 
 func (w *follower) idleStep() time.Duration {

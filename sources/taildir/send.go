@@ -108,13 +108,18 @@ func (f *file) deliver(ctx context.Context, w *follower, at int64) error {
 	return nil
 }
 
-// refused looks for rotated files while the channels refuse: a name may come and go before they take something.
+// refused looks for rotated files while the channels refuse, as a name may come and go before they take something, and
+// writes what they took before.
 func (w *follower) refused(err error) {
 	if w.health != nil {
 		w.health(err)
 	}
-	w.hear()
-	if err != nil && !time.Now().Before(w.lookAt) {
+	if err == nil {
+		return
+	}
+	now := time.Now()
+	if w.hear(); !now.Before(w.lookAt) {
 		w.look(false)
 	}
+	w.writeDue(now)
 }
