@@ -6,7 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION)
 RACE    ?= $(shell command -v gcc >/dev/null 2>&1 && echo -race)
 TOOL    := $(GO) tool -modfile=tools/go.mod
 
-.PHONY: build run test check lint test-real test-long bench docs dist fuzz clean
+.PHONY: build run test check lint test-real test-long bench bench-peers docs dist fuzz clean
 
 build: ## static binary bin/agent
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/agent ./cmd/agent
@@ -36,6 +36,9 @@ test-long: ## soaks and long tortures: an hour and more
 bench: ## side by side with what it is compared to, medians of pairs
 	$(GO) test -run '^$$' -bench . -benchmem -count 1 ./bench/...
 	cd bench/kafka && GOFLUME_REAL=1 $(GO) test -run '^$$' -bench . -benchtime 1x -timeout 60m .
+
+bench-peers: ## the whole program beside rsyslog, syslog-ng and Flume; the tables of bench/README.md
+	$(GO) run ./bench/peers -readme bench/README.md
 
 docs: ## generated pages and texts
 	$(GO) generate ./...

@@ -1,10 +1,8 @@
 package bench
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -113,38 +111,17 @@ func syncingCopier(b *testing.B) time.Duration {
 
 // syncLines appends a read's worth of lines, syncs them and answers them all.
 func syncLines(conn net.Conn, name string) error {
-	defer conn.Close()
 	f, err := vfs.OS{}.Create(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	in := bufio.NewReaderSize(conn, 256<<10)
 	var off int64
-	var block, answers []byte
-	for {
-		line, err := in.ReadSlice('\n')
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		block = append(block, line...)
-		answers = append(answers, "OK\n"...)
-		if in.Buffered() > 0 {
-			continue
-		}
+	return eachRead(conn, true, func(block []byte) error {
 		if _, err := f.WriteAt(block, off); err != nil {
 			return err
 		}
-		if err := f.Datasync(); err != nil {
-			return err
-		}
 		off += int64(len(block))
-		if _, err := conn.Write(answers); err != nil {
-			return err
-		}
-		block, answers = block[:0], answers[:0]
-	}
+		return f.Datasync()
+	})
 }

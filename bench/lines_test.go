@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -106,32 +105,51 @@ func copierCopies(b *testing.B, acks bool) time.Duration {
 	return took
 }
 
-// copyLines is the bare copier. It answers a read's worth of lines at once, when they are written.
+// copyLines is the bare copier: the lines that a read completed are written at one go, and then answered.
 func copyLines(conn net.Conn, name string, acks bool) error {
-	defer conn.Close()
 	f, err := os.Create(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	in, out, answers := bufio.NewReaderSize(conn, 256<<10), bufio.NewWriterSize(f, 256<<10), bufio.NewWriterSize(conn, 64<<10)
-	for {
-		line, err := in.ReadSlice('\n')
+	return eachRead(conn, acks, func(block []byte) error {
+		_, err := f.Write(block)
+		return err
+	})
+}
+
+// eachRead calls write with the lines of each read, answers them if it is to, and closes the connection at its end.
+func eachRead(conn net.Conn, acks bool, write func(block []byte) error) error {
+	defer conn.Close()
+	in := make([]byte, 256<<10)
+	var block, answers []byte
+	for rest := 0; ; {
+		n, err := conn.Read(in[rest:])
+		text := in[:rest+n]
+		block, answers = block[:0], answers[:0]
+		for at := bytes.IndexByte(text, '\n'); at >= 0; at = bytes.IndexByte(text, '\n') {
+			block = append(block, text[:at+1]...)
+			text = text[at+1:]
+			if acks {
+				answers = append(answers, "OK\n"...)
+			}
+		}
+		rest = copy(in, text)
+		if len(block) > 0 {
+			if err := write(block); err != nil {
+				return err
+			}
+		}
+		if len(answers) > 0 {
+			if _, err := conn.Write(answers); err != nil {
+				return err
+			}
+		}
 		if err == io.EOF {
-			return out.Flush()
+			return nil
 		}
 		if err != nil {
 			return err
-		}
-		out.Write(line)
-		if acks {
-			answers.WriteString("OK\n")
-		}
-		if acks && in.Buffered() == 0 {
-			if err := out.Flush(); err != nil {
-				return err
-			}
-			answers.Flush()
 		}
 	}
 }

@@ -1,0 +1,70 @@
+// Command peers measures the agent beside other programs that move lines, on this machine: rsyslog and syslog-ng from Debian's
+// packages, Apache Flume 1.11, and a bare copier of lines as the limit. It installs them below the cache directory, runs
+// them in turns, checks every line that comes out, and writes a table of medians into bench/README.md.
+//
+//	peers [-rounds N] [-only JOB,...] [-with PEER,...] [-readme FILE]
+//
+// The configurations are in conf, JOB.PEER.conf.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "peers:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == copierVerb {
+		return copier(args[1:])
+	}
+	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
+	rounds := flags.Int("rounds", 5, "measured rounds of each job")
+	only := flags.String("only", "", "jobs, separated by commas: "+strings.Join(jobNames(), ", "))
+	with := flags.String("with", "", "peers, separated by commas: "+strings.Join(peerNames(), ", "))
+	readme := flags.String("readme", "", "file into which the table is written between its markers")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	chosen, err := choose(*with)
+	if err != nil {
+		return err
+	}
+	defer removeAgent()
+	var results []result
+	for _, j := range jobs {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), j.name) {
+			continue
+		}
+		r, err := compare(ctx, j, chosen, *rounds)
+		results = append(results, r)
+		if err != nil {
+			return fmt.Errorf("%s: %w", j.name, err)
+		}
+	}
+	text := table(results, chosen, *rounds)
+	fmt.Print(text)
+	if *readme == "" {
+		return nil
+	}
+	return writeBetween(*readme, text)
+}
+
+// say shows progress on standard error.
+func say(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}
