@@ -154,7 +154,7 @@ func (a *Agent) Stop(hard context.Context) End {
 		s.stop(ending)
 		s.inlet.Shut()(ending)
 	})
-	a.sockets.sweep("") // rather refused than left waiting
+	a.sockets.sweep(nil) // rather refused than left waiting
 	each(g.outlets, func(o *outlet) {
 		defer context.AfterFunc(drain, o.hard)()
 		o.stop()
@@ -226,7 +226,7 @@ func (a *Agent) Status() Status {
 }
 
 func (s *source) status() ComponentStatus {
-	c := ComponentStatus{Kind: metric.Source, Name: s.name, Type: s.plan.Entry.Name, Addresses: s.sockets.addresses(s.name)}
+	c := ComponentStatus{Kind: metric.Source, Name: s.name, Type: s.plan.Entry.Name, Addresses: s.sockets.addresses(&s.tenant)}
 	s.health.into(&c)
 	return c
 }

@@ -142,7 +142,7 @@ func TestPortInUseIsRetried(t *testing.T) {
 	}
 	taken.Close()
 	until(t, "r2 listening", func() bool { return component(t, a, "r2").State == Running })
-	if got := a.sockets.addresses("r2"); len(got) != 1 || !strings.HasSuffix(got[0], ":"+port) {
+	if got := component(t, a, "r2").Addresses; len(got) != 1 || !strings.HasSuffix(got[0], ":"+port) {
 		t.Errorf("r2 listens on %v, want port %s", got, port)
 	}
 	a.Stop(t.Context())

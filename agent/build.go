@@ -177,7 +177,7 @@ func (c *channel) showStats() {
 
 func (a *Agent) newSource(p SourcePlan) (*source, error) {
 	env := a.env(metric.Source, p.Node, p.Entry.Name)
-	s := &source{name: p.Node.Name, plan: p.Plan, set: env.Metrics, log: env.Log, sockets: &a.sockets,
+	s := &source{tenant: tenant{p.Node.Name}, plan: p.Plan, set: env.Metrics, log: env.Log, sockets: &a.sockets,
 		inlet:   flow.NewInlet(p.Node.Name, env.Metrics, env.Log),
 		health:  health{state: Starting, since: time.Now()},
 		settled: make(chan struct{}), done: make(chan struct{})}

@@ -271,7 +271,7 @@ func (c *change) commit() {
 	for _, x := range c.exchanges {
 		x.finish()
 	}
-	a.sockets.sweep("")
+	a.sockets.sweep(nil)
 	for name, s := range ended {
 		if c.next.sources[name] == nil {
 			a.metrics.Remove(s.set)

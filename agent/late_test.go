@@ -16,6 +16,8 @@ type deafSettings struct {
 	Stage string `conf:"stage,required"`
 	// Anything, for a change.
 	Mark string `conf:"mark"`
+	// Where to listen, if anywhere.
+	Address string `conf:"address"`
 }
 
 // deaf is a source that does not hear that it is to stop: it sends what the test feeds it until the test ends, and tells
@@ -34,6 +36,18 @@ func init() {
 func (d *deaf) Run(_ context.Context, out sources.Output) error {
 	st := stageOf(d.settings.Stage)
 	d.env.Health(nil)
+	if d.settings.Address != "" {
+		l, err := d.env.Listen(context.Background(), "tcp", d.settings.Address)
+		if err != nil {
+			return err
+		}
+		go func() {
+			if c, err := l.Accept(); err == nil {
+				st.note("accepted by %s", d.settings.Mark)
+				c.Close()
+			}
+		}()
+	}
 	for {
 		select {
 		case <-st.hung:

@@ -21,10 +21,13 @@ type sockets struct {
 	open []*socket
 }
 
+// tenant is a source as one that leases sockets. Two sources of the same name, at a reload, are two tenants.
+type tenant struct{ name string }
+
 // socket is one listening socket with a goroutine that accepts, at most one connection ahead of its lease.
 type socket struct {
-	network, addr string // as the source asked for them
-	owner         string // the source that had it last
+	network, addr string  // as the source asked for them
+	owner         *tenant // that had it last
 	l             net.Listener
 	conns         chan accepted
 	closed        chan struct{} // by shut
@@ -38,7 +41,7 @@ type accepted struct {
 
 // listen leases the socket of that address to the source, a kept one if there is one. Its signature without owner is
 // registry.Env's Listen.
-func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.Listener, error) {
+func (s *sockets) listen(ctx context.Context, owner *tenant, network, addr string) (net.Listener, error) {
 	if l := s.kept(owner, network, addr); l != nil {
 		return l, nil
 	}
@@ -61,24 +64,25 @@ func (s *sockets) listen(ctx context.Context, owner, network, addr string) (net.
 	return k.leaseTo(owner), nil
 }
 
-// kept leases a socket of that address that is open and nobody's, or returns nil.
-func (s *sockets) kept(owner, network, addr string) net.Listener {
+// kept leases a socket of that address that is open and nobody's, or returns nil. One on a port of the system's choice stays
+// with the name that had it.
+func (s *sockets) kept(owner *tenant, network, addr string) net.Listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.open {
-		if k.lease == nil && k.network == network && k.addr == addr && (k.owner == owner || !anyPort(addr)) {
+		if k.lease == nil && k.network == network && k.addr == addr && (k.owner.name == owner.name || !anyPort(addr)) {
 			return k.leaseTo(owner)
 		}
 	}
 	return nil
 }
 
-// sweep closes the sockets that nobody leases; of, where not empty, only those that this source had.
-func (s *sockets) sweep(of string) {
+// sweep closes the sockets that nobody leases; of, where not nil, only those that this source had last.
+func (s *sockets) sweep(of *tenant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.open = slices.DeleteFunc(s.open, func(k *socket) bool {
-		gone := k.lease == nil && (of == "" || k.owner == of)
+		gone := k.lease == nil && (of == nil || k.owner == of)
 		if gone {
 			k.shut()
 		}
@@ -98,7 +102,7 @@ func (s *sockets) close() {
 }
 
 // addresses returns where the source listens now.
-func (s *sockets) addresses(owner string) []string {
+func (s *sockets) addresses(owner *tenant) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var all []string
@@ -129,7 +133,7 @@ func (s *sockets) shutPort(network, addr string) bool {
 
 func anyPort(addr string) bool { return strings.HasSuffix(addr, ":0") }
 
-func (k *socket) leaseTo(owner string) net.Listener {
+func (k *socket) leaseTo(owner *tenant) net.Listener {
 	k.owner = owner
 	k.lease = &lease{socket: k, ended: make(chan struct{})}
 	return k.lease
@@ -194,7 +198,7 @@ func (l *lease) Close() error {
 func (l *lease) Addr() net.Addr { return l.socket.l.Addr() }
 
 // release ends every lease of the source, whether or not the source closed it, and keeps the sockets for the next one.
-func (s *sockets) release(owner string) {
+func (s *sockets) release(owner *tenant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.open {

@@ -9,12 +9,15 @@ import (
 	"testing"
 )
 
+// The sources of these tests.
+var r1, r2, r3 = &tenant{name: "r1"}, &tenant{name: "r2"}, &tenant{name: "r3"}
+
 // lease listens for the owner and fails the test where it cannot.
-func mustListen(t *testing.T, s *sockets, owner, addr string) net.Listener {
+func mustListen(t *testing.T, s *sockets, owner *tenant, addr string) net.Listener {
 	t.Helper()
 	l, err := s.listen(t.Context(), owner, "tcp", addr)
 	if err != nil {
-		t.Fatalf("listen %s for %s: %v", addr, owner, err)
+		t.Fatalf("listen %s for %s: %v", addr, owner.name, err)
 	}
 	return l
 }
@@ -32,7 +35,7 @@ func dial(t *testing.T, addr string) net.Conn {
 func TestSocketOutlivesItsLease(t *testing.T) {
 	s := new(sockets)
 	defer s.close()
-	first := mustListen(t, s, "r1", "127.0.0.1:0")
+	first := mustListen(t, s, r1, "127.0.0.1:0")
 	addr := first.Addr().String()
 	waiting := make(chan error, 1)
 	go func() { _, err := first.Accept(); waiting <- err }()
@@ -40,10 +43,10 @@ func TestSocketOutlivesItsLease(t *testing.T) {
 	if err := <-waiting; !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept of a closed lease: %v, want net.ErrClosed", err)
 	}
-	s.release("r1")
+	s.release(r1)
 
 	c := dial(t, addr) // nobody leases the socket: the connection waits
-	second := mustListen(t, s, "r1", "127.0.0.1:0")
+	second := mustListen(t, s, r1, "127.0.0.1:0")
 	defer second.Close()
 	if got := second.Addr().String(); got != addr {
 		t.Fatalf("second lease of the same port 0: %s, want %s", got, addr)
@@ -64,20 +67,20 @@ func TestSocketOutlivesItsLease(t *testing.T) {
 func TestSweepClosesWhatNobodyLeases(t *testing.T) {
 	s := new(sockets)
 	defer s.close()
-	kept := mustListen(t, s, "r1", "127.0.0.1:0")
-	gone := mustListen(t, s, "r2", "127.0.0.1:0")
+	kept := mustListen(t, s, r1, "127.0.0.1:0")
+	gone := mustListen(t, s, r2, "127.0.0.1:0")
 	addr := gone.Addr().String()
-	s.release("r2")
-	s.sweep("")
+	s.release(r2)
+	s.sweep(nil)
 	if c, err := net.Dial("tcp", addr); err == nil {
 		c.Close()
 		t.Error("dial a swept socket: connected, want refused")
 	}
 	dial(t, kept.Addr().String())
-	if got := s.addresses("r1"); len(got) != 1 || got[0] != kept.Addr().String() {
+	if got := s.addresses(r1); len(got) != 1 || got[0] != kept.Addr().String() {
 		t.Errorf("addresses of r1: %v, want %s", got, kept.Addr())
 	}
-	if got := s.addresses("r2"); len(got) != 0 {
+	if got := s.addresses(r2); len(got) != 0 {
 		t.Errorf("addresses of r2: %v, want none", got)
 	}
 }
@@ -85,14 +88,14 @@ func TestSweepClosesWhatNobodyLeases(t *testing.T) {
 func TestPortMovesToAnotherSource(t *testing.T) {
 	s := new(sockets)
 	defer s.close()
-	addr := mustListen(t, s, "r1", "127.0.0.1:0").Addr().String()
-	s.release("r1")
-	fixed := mustListen(t, s, "r2", addr) // a kept socket with port 0 in its address does not match: it is closed first
+	addr := mustListen(t, s, r1, "127.0.0.1:0").Addr().String()
+	s.release(r1)
+	fixed := mustListen(t, s, r2, addr) // a kept socket with port 0 in its address does not match: it is closed first
 	if fixed.Addr().String() != addr {
 		t.Errorf("port of r2: %s, want %s", fixed.Addr(), addr)
 	}
-	s.release("r2")
-	if moved := mustListen(t, s, "r3", addr); moved.Addr().String() != addr {
+	s.release(r2)
+	if moved := mustListen(t, s, r3, addr); moved.Addr().String() != addr {
 		t.Errorf("port of r3: %s, want %s", moved.Addr(), addr)
 	}
 }
@@ -100,18 +103,18 @@ func TestPortMovesToAnotherSource(t *testing.T) {
 func TestWiderAddressTakesAKeptPort(t *testing.T) {
 	s := new(sockets)
 	defer s.close()
-	_, port, _ := net.SplitHostPort(mustListen(t, s, "r1", "127.0.0.1:0").Addr().String())
-	s.release("r1")
-	mustListen(t, s, "r1", "127.0.0.2:"+port)
-	s.release("r1")
-	mustListen(t, s, "r1", ":"+port)
+	_, port, _ := net.SplitHostPort(mustListen(t, s, r1, "127.0.0.1:0").Addr().String())
+	s.release(r1)
+	mustListen(t, s, r1, "127.0.0.2:"+port)
+	s.release(r1)
+	mustListen(t, s, r1, ":"+port)
 }
 
 func TestPortInUseNamesItsHolder(t *testing.T) {
 	s := new(sockets)
 	defer s.close()
-	l := mustListen(t, s, "r1", "127.0.0.1:0")
-	_, err := s.listen(t.Context(), "r2", "tcp", l.Addr().String())
+	l := mustListen(t, s, r1, "127.0.0.1:0")
+	_, err := s.listen(t.Context(), r2, "tcp", l.Addr().String())
 	var pe *PortError
 	if !errors.As(err, &pe) || !errors.Is(err, syscall.EADDRINUSE) {
 		t.Fatalf("second listener: %v, want a PortError", err)

@@ -21,13 +21,15 @@ import (
 const (
 	// grace is how long a source that tells nothing, neither by listening nor by its health, counts as starting.
 	grace = 25 * time.Millisecond
+	// lookup is how long a start or reload waits for a source that looks up the name to listen on.
+	lookup = time.Second
 	// steady is how long a source must have run for its back-off to begin anew.
 	steady = 10 * time.Second
 )
 
 // source is one source under supervision: its Run is called again, with back-off, until it is stopped.
 type source struct {
-	name    string
+	tenant
 	plan    registry.Plan[sources.Source]
 	node    atomic.Pointer[conf.Node] // its latest place in the file
 	source  sources.Source
@@ -64,6 +66,7 @@ func (s *source) stop(ctx context.Context) bool {
 	case <-s.done:
 		return true
 	case <-ctx.Done():
+		s.sockets.release(&s.tenant) // the next one is to have them
 		err := errors.New("it has not returned after it was told to stop")
 		s.health.fail(Failed, err)
 		s.log.Error("Source does not stop", "err", err)
@@ -87,12 +90,12 @@ func (s *source) run(ctx context.Context) {
 		s.slow.Store(time.AfterFunc(grace, s.up))
 		err := safe.Call(func() error { return s.source.Run(ctx, s.inlet) })
 		s.slow.Load().Stop()
-		s.sockets.release(s.name)
+		s.sockets.release(&s.tenant)
 		if ctx.Err() != nil || err == nil {
 			s.ended(ctx, err)
 			return
 		}
-		s.sockets.sweep(s.name) // rather refused than left waiting
+		s.sockets.sweep(&s.tenant) // rather refused than left waiting
 		if time.Since(began) > steady {
 			wait.Reset()
 		}
@@ -117,7 +120,7 @@ func (s *source) ended(ctx context.Context, err error) {
 	s.health.set(Stopped)
 	switch {
 	case ctx.Err() == nil:
-		s.sockets.sweep(s.name)
+		s.sockets.sweep(&s.tenant)
 		s.log.Info("Source has come to its end")
 	case err != nil && !errors.Is(err, context.Canceled):
 		s.log.Warn("Source ended with an error when it was stopped", "err", err)
@@ -168,7 +171,9 @@ func (s *source) listen(ctx context.Context, network, addr string) (net.Listener
 	if t != nil {
 		t.Stop() // it tells now
 	}
-	l, err := s.sockets.listen(ctx, s.name, network, addr)
+	late := time.AfterFunc(lookup, s.settle)
+	l, err := s.sockets.listen(ctx, &s.tenant, network, addr)
+	late.Stop()
 	if err == nil {
 		s.up()
 	} else if t != nil {

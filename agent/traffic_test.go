@@ -62,7 +62,7 @@ func TestReloadsUnderTrafficLoseNothing(t *testing.T) {
 	acked := make([][]string, clients)
 	for i := range clients {
 		source := []string{"r1", "r2"}[i%2]
-		addr := a.sockets.addresses(source)[0]
+		addr := component(t, a, source).Addresses[0]
 		wg.Go(func() {
 			var refused error
 			acked[i], refused = netcatClient(ctx, addr, fmt.Sprintf("%s-%d", source, i))
