@@ -38,6 +38,8 @@ type Agent struct {
 
 	hard     context.Context // ends when everything is cut short
 	cut      context.CancelFunc
+	ending   context.Context // ends when the agent is told to stop
+	end      context.CancelFunc
 	changing sync.Mutex // one change of the components at a time; before mu
 
 	mu        sync.Mutex
@@ -64,7 +66,8 @@ type generation struct {
 // New returns an agent that runs nothing yet.
 func New(s Settings) *Agent {
 	hard, cut := context.WithCancel(context.Background())
-	return &Agent{settings: s, log: s.Log, started: time.Now(), hard: hard, cut: cut, now: generation{plan: &Plan{}},
+	ending, end := context.WithCancel(hard)
+	return &Agent{settings: s, log: s.Log, started: time.Now(), hard: hard, cut: cut, ending: ending, end: end, now: generation{plan: &Plan{}},
 		left: End{Lost: map[string]int{}, Kept: map[string]int{}}}
 }
 
@@ -142,6 +145,7 @@ func (a *Agent) Stop(hard context.Context) End {
 	a.mu.Lock()
 	a.draining = true
 	a.mu.Unlock()
+	a.end()
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	g := a.now

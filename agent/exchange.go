@@ -113,7 +113,13 @@ func (x *exchange) takeBack() {
 	}
 	again, err := x.change.a.newChannel(x.old.plan)
 	if err == nil {
-		err = again.open(context.WithoutCancel(x.change.ctx))
+		if err = again.open(x.change.a.ending); err != nil { // not the change's: that may be why it is taken back
+			again.close(x.change.a.hard)
+		}
+	}
+	if err != nil && x.change.a.isDraining() {
+		x.old.log.Info("The channel is not opened again, as the agent is stopping; its events stay where it keeps them")
+		return
 	}
 	if err != nil {
 		x.old.log.Error("The channel could not be opened again with its old settings either; correct the configuration and reload", "err", err)

@@ -35,6 +35,7 @@ type stage struct {
 	feeds   map[string]chan []string // by source: batches to send
 	hung    chan struct{}            // closed at the test's end
 	busy    map[string]int           // calls under way, by component
+	opens   int                      // of a vault
 }
 
 // What trouble may be beside an ordinary error.

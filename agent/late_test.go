@@ -35,7 +35,6 @@ func init() {
 
 func (d *deaf) Run(_ context.Context, out sources.Output) error {
 	st := stageOf(d.settings.Stage)
-	d.env.Health(nil)
 	if d.settings.Address != "" {
 		l, err := d.env.Listen(context.Background(), "tcp", d.settings.Address)
 		if err != nil {
@@ -48,6 +47,7 @@ func (d *deaf) Run(_ context.Context, out sources.Output) error {
 			}
 		}()
 	}
+	d.env.Health(nil)
 	for {
 		select {
 		case <-st.hung:
