@@ -31,6 +31,15 @@ func (s streams) calledBy(name string) streams {
 	return s
 }
 
+// through has what goes to w go to out.
+func through(w, out io.Writer) io.Writer {
+	if c, ok := w.(called); ok {
+		c.to = out
+		return c
+	}
+	return out
+}
+
 // plain is the stream itself: for terminals, and for the log, whose texts are not only ours.
 func plain(w io.Writer) io.Writer {
 	if c, ok := w.(called); ok {

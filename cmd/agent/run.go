@@ -61,9 +61,8 @@ type runner struct {
 // run runs the agent until it is told to stop, and returns the exit code.
 func (l launch) run(std streams) int {
 	setMemory(l.jvm, l.log)
-	signals := make(chan os.Signal, 8) // more than anybody sends before they are read
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1)
-	defer signal.Stop(signals)
+	signals, leave := listen()
+	defer leave()
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; the flow does not end with it
 	ctx, cancel := context.WithCancel(context.Background())
 	r := &runner{launch: l, std: std, manager: serviceManager(), asked: make(chan chan phase), ctx: ctx}

@@ -52,12 +52,15 @@ func run(o *options, std streams) int {
 		fmt.Fprintf(std.err, "agent run: no configuration: say --conf-file FILE\n  = help: `agent create netcat/memory/logger -o flume.conf` writes a first one\n")
 		return exitUsage
 	}
-	colour := o.useColour(std.err)
+	colour, terminal := o.useColour(std.err), isTerminal(std.err)
+	out := newSpout(plain(std.err))
+	defer out.flush()
+	std.err = through(std.err, out)
 	conf.WriteText(std.err, issues, colour)
 	if conf.HasErrors(issues) {
 		return exitOf(issues)
 	}
-	log, closeLog, err := o.openLog(std)
+	log, closeLog, err := o.openLog(out, terminal)
 	if err != nil {
 		fmt.Fprintln(std.err, "agent run:", err)
 		return exitUsage
@@ -71,7 +74,7 @@ func run(o *options, std streams) int {
 		}},
 		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload && !slices.Contains(o.files, "-"), patient: o.define["flume.called.from.service"] != "",
 		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, admin: o.admin, log: log,
-		terminal: isTerminal(std.err), colour: colour, remotes: remotes, remotePoll: o.poll,
+		terminal: terminal, colour: colour, remotes: remotes, remotePoll: o.poll,
 	}
 	if l.remotePoll <= 0 {
 		l.remotePoll = remotePoll
@@ -192,7 +195,7 @@ func (o *options) jars() []string {
 }
 
 // openLog returns the log that the options ask for, log4j's among them: -Dflume.root.logger=LEVEL,console or LOGFILE.
-func (o *options) openLog(std streams) (*slog.Logger, func(), error) {
+func (o *options) openLog(console io.Writer, terminal bool) (*slog.Logger, func(), error) {
 	level, target := o.logLevel, "console"
 	if root := o.define["flume.root.logger"]; root != "" {
 		first, rest, _ := strings.Cut(root, ",")
@@ -213,7 +216,7 @@ func (o *options) openLog(std streams) (*slog.Logger, func(), error) {
 		return nil, nil, fmt.Errorf("log format %q is none of text, json, journald", o.logFormat)
 	}
 	if target == "console" {
-		return newLog(plain(std.err), o.logFormat, isTerminal(std.err), l), func() {}, nil
+		return newLog(console, o.logFormat, terminal, l), func() {}, nil
 	}
 	dir, file := o.define["flume.log.dir"], o.define["flume.log.file"]
 	if dir == "" {
@@ -229,7 +232,11 @@ func (o *options) openLog(std streams) (*slog.Logger, func(), error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("log file: %w", err)
 	}
-	return newLog(f, o.logFormat, false, l), func() { f.Close() }, nil
+	out := newSpout(f)
+	return newLog(out, o.logFormat, false, l), func() {
+		out.flush()
+		f.Close()
+	}, nil
 }
 
 // logLevels are ours and log4j's.
