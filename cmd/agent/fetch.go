@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"goflume/internal/retry"
@@ -19,7 +20,7 @@ import (
 
 // Bounds of a look at a configuration on a web server, and how often it is looked at where nothing is said, as in Flume.
 const (
-	fetchLimit = time.Minute
+	fetchLimit = 30 * time.Second
 	fetchMost  = 1 << 20
 	remotePoll = 300 * time.Second
 )
@@ -30,7 +31,8 @@ type remote struct {
 	path                string // of the copy
 	client              *http.Client
 
-	etag, modified string // of the copy
+	mu             sync.Mutex // one look at a time
+	etag, modified string     // of the copy
 }
 
 // onWeb tells whether the URI is on a web server.
@@ -38,7 +40,8 @@ func onWeb(uri string) bool {
 	return strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://")
 }
 
-// remotes makes a folder for the copies of those of --conf-uri that are on web servers, and fetches them. leave removes it.
+// remotes makes a folder for the copies of those of --conf-uri that are on web servers, and fetches them; what cannot be
+// fetched is an error and may be followed all the same. leave removes the folder.
 func (o *options) remotes(ctx context.Context) (all []*remote, leave func(), err error) {
 	leave = func() {}
 	if !slices.ContainsFunc(o.uris, onWeb) {
@@ -52,11 +55,10 @@ func (o *options) remotes(ctx context.Context) (all []*remote, leave func(), err
 		return nil, leave, err
 	}
 	for _, r := range all {
-		if _, err := r.fetch(ctx); err != nil {
-			return nil, leave, err
-		}
+		_, one := r.fetch(ctx)
+		err = errors.Join(err, one)
 	}
-	return all, leave, nil
+	return all, leave, err
 }
 
 // copyOf is where the copy of the i-th --conf-uri lies.
@@ -88,6 +90,8 @@ func (o *options) listRemotes() ([]*remote, error) {
 
 // fetch renews the copy if the server has another one. An error leaves the copy as it is.
 func (r *remote) fetch(ctx context.Context) (changed bool, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
 	if err != nil {
 		return false, err

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +20,43 @@ type loader struct {
 	lenient bool
 	env     func(now time.Time) conf.Env
 	stdin   io.Reader
+	once    map[string][]conf.Input // by file: what can be read only once, such as a pipe; nil before it was read
+}
+
+// prepare notes which files can be read only once: standard input, and pipes such as a shell's <(...).
+func (l *loader) prepare() {
+	l.once = map[string][]conf.Input{}
+	for _, f := range l.files {
+		info, err := os.Stat(f)
+		if f == "-" || err == nil && info.Mode()&(os.ModeNamedPipe|os.ModeCharDevice|os.ModeSocket) != 0 {
+			l.once[f] = nil
+		}
+	}
+}
+
+// watched are the files that may change.
+func (l *loader) watched() []string {
+	return slices.DeleteFunc(slices.Clone(l.files), func(f string) bool {
+		_, once := l.once[f]
+		return once
+	})
+}
+
+// read reads the files; what can be read only once is kept for a reload.
+func (l *loader) read() (inputs []conf.Input, issues []conf.Issue) {
+	for _, f := range l.files {
+		in, once := l.once[f]
+		if in == nil {
+			var more []conf.Issue
+			in, more = conf.Read(l.stdin, f)
+			issues = append(issues, more...)
+			if once && !conf.HasErrors(more) {
+				l.once[f] = in
+			}
+		}
+		inputs = append(inputs, in...)
+	}
+	return inputs, issues
 }
 
 // loaded is a configuration with all that was found about it.
@@ -26,13 +65,18 @@ type loaded struct {
 	agent  *conf.Agent // nil if the name is not there
 	plan   *agent.Plan // nil if it cannot run
 	issues []conf.Issue
+	inputs []conf.Input // that it was made of
 }
 
 // load reads, checks and plans. It changes nothing and opens nothing but the files.
 func (l *loader) load(ctx context.Context) loaded {
 	var r loaded
+	r.inputs, r.issues = l.read()
+	if conf.HasErrors(r.issues) {
+		return r
+	}
 	var found []conf.Issue
-	r.set, found = conf.Load(ctx, l.env(time.Now()), l.stdin, l.files...)
+	r.set, found = conf.Parse(ctx, l.env(time.Now()), r.inputs...)
 	r.issues = found
 	if r.set == nil {
 		return r

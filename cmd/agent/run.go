@@ -43,6 +43,7 @@ type launch struct {
 	terminal     bool // a person reads the log
 	colour       bool
 	remotes      []*remote
+	backup       backup
 	remotePoll   time.Duration
 }
 
@@ -69,7 +70,9 @@ func (l launch) run(std streams) int {
 	defer r.leave()
 	defer cancel()
 
-	seen, _ := agent.Fingerprint(r.files) // before the files are read: what comes between is a change
+	r.prepare()
+	watched := r.watched()
+	seen, _ := agent.Fingerprint(watched) // before the files are read: what comes between is a change
 	conf, code := r.first(signals)
 	if conf.plan == nil {
 		return code
@@ -97,11 +100,12 @@ func (l launch) run(std streams) int {
 	if code, ok := r.start(conf.plan, signals, changed); !ok {
 		return code
 	}
-	if r.watch {
+	r.keep(conf)
+	if r.watch && len(watched) > 0 {
 		for _, m := range r.remotes {
 			r.workers.Go(func() { m.follow(ctx, r.remotePoll, r.log) })
 		}
-		w := &agent.Watcher{Files: r.files, Poll: r.poll, Log: r.log}
+		w := &agent.Watcher{Files: watched, Poll: r.poll, Log: r.log}
 		r.workers.Go(func() {
 			w.Run(ctx, seen, func() {
 				select {
@@ -123,6 +127,9 @@ func (r *runner) first(signals <-chan os.Signal) (loaded, int) {
 			return c, exitOK
 		}
 		code := exitOf(c.issues)
+		if kept, ok := r.fromBackup(c); ok {
+			return kept, exitOK
+		}
 		if !r.patient || code != exitNoInput {
 			c.write(r.std.err, r.colour)
 			return c, code
@@ -139,6 +146,38 @@ func (r *runner) first(signals <-chan os.Signal) (loaded, int) {
 				return loaded{}, exitOK
 			}
 		}
+	}
+}
+
+// fromBackup loads the copy of the last configuration where the files cannot be read or have nothing in them, as Flume does.
+func (r *runner) fromBackup(c loaded) (loaded, bool) {
+	if c.set != nil {
+		return c, false // it has mistakes: they are to be mended
+	}
+	path, ok := r.backup.find(r.name)
+	if !ok {
+		return c, false
+	}
+	l := r.loader
+	l.files, l.once = []string{path}, nil
+	kept := l.load(r.ctx)
+	c.write(r.std.err, r.colour)
+	if kept.plan == nil {
+		kept.write(r.std.err, r.colour)
+		return c, false
+	}
+	r.log.Warn("The configuration cannot be had; the copy of the last one runs until it can", "files", r.label(), "copy", path)
+	kept.inputs = nil // not to be kept as a copy of itself
+	return kept, true
+}
+
+// keep keeps a copy of the configuration that runs.
+func (r *runner) keep(c loaded) {
+	if len(c.inputs) == 0 {
+		return
+	}
+	if err := r.backup.write(c.plan.Agent, c.inputs); err != nil {
+		r.log.Warn("No copy of the configuration is kept", "folder", r.backup.dir, "err", err)
 	}
 }
 
@@ -288,7 +327,7 @@ func (r *runner) awaitHealth(ctx context.Context) []string {
 // serve lives until a signal ends the agent.
 func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 	var reloaded chan struct{} // closed when the reload under way has ended
-	again := false
+	again, fetch := false, false
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	reload := func() {
@@ -297,9 +336,11 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 			return
 		}
 		reloaded = make(chan struct{})
+		ended, anew := reloaded, fetch
+		fetch = false
 		r.workers.Go(func() {
-			defer close(reloaded)
-			r.reload(ctx)
+			defer close(ended)
+			r.reload(ctx, anew)
 		})
 	}
 	for {
@@ -317,6 +358,7 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
+				fetch = true
 				reload()
 			case syscall.SIGTERM, syscall.SIGINT:
 				cancel() // a reload ends in one generation or the other
@@ -328,18 +370,32 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 	}
 }
 
-// reload reads the configuration again and goes on with it, if it is in order.
-func (r *runner) reload(ctx context.Context) {
+// reload reads the configuration again, with fetch also from where the files are copies of, and goes on with it, if it is
+// in order.
+func (r *runner) reload(ctx context.Context, fetch bool) {
 	r.manager.Reloading()
 	told := "configuration is in force"
 	defer func() { r.manager.Ready(told) }()
-	conf := r.load(ctx)
-	conf.write(r.std.err, r.colour)
 	refuse := func(why string) {
 		r.agent.Refused(errors.New(why))
 		told = "reload refused: " + why
 		r.log.Error(refusal(r.label(), why, r.agent.Status()))
 	}
+	if fetch {
+		for _, m := range r.remotes {
+			if _, err := m.fetch(ctx); err != nil {
+				refuse("it cannot be fetched: " + err.Error())
+				return
+			}
+		}
+		for _, f := range r.files {
+			if _, once := r.once[f]; once {
+				r.log.Info("What came through a pipe cannot be read again and is taken as it was", "file", f)
+			}
+		}
+	}
+	conf := r.load(ctx)
+	conf.write(r.std.err, r.colour)
 	if conf.plan == nil {
 		refuse(errorsOnly(conf.issues))
 		return
@@ -349,6 +405,7 @@ func (r *runner) reload(ctx context.Context) {
 		refuse(err.Error())
 		return
 	}
+	r.keep(conf)
 	if len(changes) == 0 {
 		changes = []string{"no component changed"}
 	}

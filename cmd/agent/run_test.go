@@ -36,8 +36,16 @@ type process struct {
 // launchAgent starts the agent with the arguments.
 func launchAgent(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command("agent", args...), more: make(chan struct{}, 1)}
-	p.cmd.Env = append(os.Environ(), append(env, "AGENT_STATE_DIR="+t.TempDir(), "AGENT_OPTS_FILE="+t.TempDir()+"/none")...)
+	cmd := exec.Command("agent", args...)
+	cmd.Env = append(os.Environ(), env...)
+	return launchCommand(t, cmd)
+}
+
+// launchCommand starts a command that is or becomes the agent.
+func launchCommand(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, more: make(chan struct{}, 1)}
+	p.cmd.Env = append(p.cmd.Environ(), "AGENT_STATE_DIR="+t.TempDir(), "AGENT_OPTS_FILE="+t.TempDir()+"/none")
 	p.cmd.Stderr = p
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)

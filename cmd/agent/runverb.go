@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
-	"slices"
 	"strings"
 	"time"
 
@@ -30,9 +29,12 @@ func run(o *options, std streams) int {
 	o.takeScript(script)
 	remotes, leave, err := o.remotes(context.Background())
 	defer leave()
+	kept := backup{o.backup}
 	if err != nil {
 		fmt.Fprintln(std.err, "agent run: --conf-uri:", err)
-		return exitNoInput
+		if _, ok := kept.find(o.name); !ok || remotes == nil {
+			return exitNoInput
+		}
 	}
 	issues := append(script.issues, o.refused()...)
 	if len(o.args) > 0 {
@@ -72,9 +74,9 @@ func run(o *options, std streams) int {
 			env.Getenv = script.getenv
 			return env
 		}},
-		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload && !slices.Contains(o.files, "-"), patient: o.define["flume.called.from.service"] != "",
+		define: o.define, jvm: o.jvm, poll: o.poll, watch: !o.noReload, patient: o.define["flume.called.from.service"] != "",
 		healthy: o.healthy, drainTimeout: o.drain, stateDir: o.stateDir, pidFile: o.pidFile, admin: o.admin, log: log,
-		terminal: terminal, colour: colour, remotes: remotes, remotePoll: o.poll,
+		terminal: terminal, colour: colour, remotes: remotes, remotePoll: o.poll, backup: kept,
 	}
 	if l.remotePoll <= 0 {
 		l.remotePoll = remotePoll
@@ -169,9 +171,6 @@ func (o *options) refused() []conf.Issue {
 	}
 	warn := func(code, message, help string) {
 		issues = append(issues, conf.Issue{Severity: conf.Warning, Code: code, Message: message, Help: []string{help}})
-	}
-	if o.backup != "" {
-		warn("FL031", "--backup-directory is not in this version: no copy is kept", "the running configuration outlives a broken file by itself")
 	}
 	if jars := o.jars(); len(jars) > 0 {
 		warn("FL030", "Java class path and plug-ins have no effect: "+strings.Join(jars, ", "), "`agent list` shows what this program has by itself")
