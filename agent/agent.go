@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	"goflume/channels"
@@ -84,6 +85,11 @@ func (e *ChannelError) Error() string { return "channel " + e.Channel + ": " + e
 
 // Unwrap returns what the channel said.
 func (e *ChannelError) Unwrap() error { return e.Err }
+
+// Damaged tells whether the channel's files cannot be read or have lost something, unlike ones that it may not use.
+func (e *ChannelError) Damaged() bool {
+	return errors.Is(e.Err, channels.ErrDamaged) || errors.Is(e.Err, syscall.EIO)
+}
 
 // Start runs the plan. It returns once every component has settled: sources listen or have told why not. A *ChannelError
 // means that nothing runs. ctx ends the opening of channels. After Stop, which may come at any time, it starts nothing.

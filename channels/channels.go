@@ -3,6 +3,7 @@ package channels
 
 import (
 	"context"
+	"errors"
 
 	"goflume/event"
 	"goflume/internal/registry"
@@ -10,6 +11,10 @@ import (
 
 // Registry holds every channel type.
 var Registry = registry.New[Channel]("channel")
+
+// ErrDamaged is what the error of Open wraps where what the channel promised to keep is not there any more, and it does not
+// mend that by itself: damaged or missing files.
+var ErrDamaged = errors.New("the channel's files are damaged")
 
 // Channel stores events between sources and sinks. All methods may be called from many goroutines at once, between the
 // return of Open and the call of Close.

@@ -8,11 +8,20 @@ import (
 	"path/filepath"
 	"time"
 
+	"goflume/channels"
 	"goflume/internal/vfs"
 )
 
 // ErrCorrupt is what Take and Open say where the disk gives back other bytes than were written and onCorruption is halt.
-var ErrCorrupt = errors.New("corrupt data")
+var ErrCorrupt error = damaged("corrupt data")
+
+// damaged is the text of an error that is channels.ErrDamaged.
+type damaged string
+
+func (d damaged) Error() string { return string(d) }
+
+// Is tells the agent.
+func (d damaged) Is(target error) bool { return target == channels.ErrDamaged }
 
 const quarantineDir = "quarantine"
 

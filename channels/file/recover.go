@@ -193,7 +193,7 @@ func (c *Channel) chooseCheckpoint(files []*segment) (*checkpoint, error) {
 			c.env.Log.Warn("The copy of the checkpoint is too old to be used; the whole log is read")
 			return nil, nil
 		}
-		return nil, fmt.Errorf("segment %d with events %d to %d is in none of the dataDirs: is a disk missing? `agent channel repair` gives the events up", s.id, s.first, s.last-1)
+		return nil, damaged(fmt.Sprintf("segment %d with events %d to %d is in none of the dataDirs: is a disk missing? `agent channel repair` gives the events up", s.id, s.first, s.last-1))
 	}
 	return best, nil
 }

@@ -2,8 +2,12 @@
 package main
 
 import (
+	"errors"
+	"fmt"
 	"io"
 	"os"
+
+	"goflume/internal/safe"
 )
 
 // Set by the linker.
@@ -33,5 +37,24 @@ type streams struct {
 }
 
 func main() {
-	os.Exit(dispatch(os.Args[0], os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
+	std := streams{os.Stdin, os.Stdout, os.Stderr}
+	os.Exit(guarded(std, func() int { return dispatch(os.Args[0], os.Args[1:], std) }))
+}
+
+// guarded returns what f returns. A panic in it, which is a bug, is told, with a file for whoever is to mend it.
+func guarded(std streams, f func() int) (code int) {
+	var p *safe.Panic
+	if err := safe.Call(func() error { code = f(); return nil }); !errors.As(err, &p) {
+		return code
+	}
+	text := fmt.Sprintf("%s %s\n%v\n%s", version, revision(), p, p.Stack)
+	fmt.Fprintf(std.err, "agent: this is a bug of the program: %s\n", text)
+	report, err := os.CreateTemp("", "agent-crash-*.txt") // for this user alone
+	if err == nil {
+		_, err = report.WriteString(text)
+		if err = errors.Join(err, report.Close()); err == nil {
+			fmt.Fprintf(std.err, "agent: please report it with %s\n", report.Name())
+		}
+	}
+	return exitSoftware
 }

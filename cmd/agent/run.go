@@ -21,6 +21,7 @@ import (
 	"goflume/agent"
 	"goflume/conf"
 	"goflume/internal/retry"
+	"goflume/internal/safe"
 	"goflume/internal/sdnotify"
 )
 
@@ -235,13 +236,20 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<
 
 // begin starts the agent and returns the exit code where that is refused.
 func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
-	err := r.agent.Start(ctx, plan)
+	err := safe.Call(func() error { return r.agent.Start(ctx, plan) })
 	var ce *agent.ChannelError
+	var bug *safe.Panic
 	switch {
+	case errors.As(err, &bug):
+		r.log.Error("The start ended in a bug of this program", "err", err, "stack", string(bug.Stack))
+		return exitSoftware
 	case ctx.Err() != nil:
 		return exitOK // it is being stopped
 	case errors.As(err, &ce):
 		r.log.Error("The channel cannot be opened, so nothing is started", "channel", ce.Channel, "err", ce.Err)
+		if ce.Damaged() {
+			return exitIOErr
+		}
 		return exitCantCreate
 	case err != nil:
 		r.log.Error("The agent does not start", "err", err)
@@ -400,7 +408,11 @@ func (r *runner) reload(ctx context.Context, fetch bool) {
 		refuse(errorsOnly(conf.issues))
 		return
 	}
-	changes, err := r.agent.Reload(ctx, conf.plan)
+	var changes []string
+	err := safe.Call(func() (err error) {
+		changes, err = r.agent.Reload(ctx, conf.plan)
+		return err
+	})
 	if err != nil {
 		refuse(err.Error())
 		return

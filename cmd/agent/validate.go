@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -118,15 +119,17 @@ func (c checked) write(o *options, std streams) error {
 	for _, f := range c.set.Files {
 		files = append(files, f.Name)
 	}
+	var text bytes.Buffer
 	for i, a := range c.agents {
 		what := conf.Count(conf.Of(a.Name, c.issues))
 		if what == "" {
 			what = "no warnings"
 		}
-		fmt.Fprintf(std.out, "%s: OK   agent %s: %s, %s\n\n", conf.Clean(strings.Join(files, ", ")), conf.Clean(a.Name), c.plans[i].Size(), what)
+		fmt.Fprintf(&text, "%s: OK   agent %s: %s, %s\n\n", conf.Clean(strings.Join(files, ", ")), conf.Clean(a.Name), c.plans[i].Size(), what)
 		for _, line := range c.plans[i].Lines(nil) {
-			fmt.Fprintf(std.out, "  %s\n", conf.Clean(line))
+			fmt.Fprintf(&text, "  %s\n", conf.Clean(line))
 		}
 	}
-	return nil
+	_, err := std.out.Write(text.Bytes())
+	return err
 }
