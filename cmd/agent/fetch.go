@@ -40,18 +40,38 @@ func onWeb(uri string) bool {
 	return strings.HasPrefix(uri, "http://") || strings.HasPrefix(uri, "https://")
 }
 
-// remotes makes a folder for the copies of those of --conf-uri that are on web servers, and fetches them; what cannot be
+// origin is where a configuration is that is no file of this machine. A copy of it lies in one, which is read and watched.
+type origin interface {
+	// fetch renews the copy if there is another text. An error leaves the copy as it is.
+	fetch(ctx context.Context) (changed bool, err error)
+	// follow renews the copy until ctx ends; what watches the file does the rest.
+	follow(ctx context.Context, every time.Duration, log *slog.Logger)
+	close()
+}
+
+// remotes makes a folder for the copies of configurations on web servers or in ZooKeeper, and fetches them; what cannot be
 // fetched is an error and may be followed all the same. leave removes the folder.
-func (o *options) remotes(ctx context.Context) (all []*remote, leave func(), err error) {
+func (o *options) remotes(ctx context.Context) (all []origin, leave func(), err error) {
 	leave = func() {}
-	if !slices.ContainsFunc(o.uris, onWeb) {
+	if o.zookeeper == "" && !slices.ContainsFunc(o.uris, onWeb) {
 		return nil, leave, nil
 	}
 	if o.remoteDir, err = os.MkdirTemp("", "goflume-conf-"); err != nil {
 		return nil, leave, err
 	}
-	leave = func() { os.RemoveAll(o.remoteDir) }
-	if all, err = o.listRemotes(); err != nil {
+	leave = func() {
+		for _, r := range all {
+			r.close()
+		}
+		os.RemoveAll(o.remoteDir)
+	}
+	if o.zookeeper != "" { // as in Flume it wins over the rest
+		z, err := newZKNode(o.zookeeper, o.zkBase, o.name, o.zkCopy())
+		if err != nil {
+			return nil, leave, fmt.Errorf("--zkConnString: %w", err)
+		}
+		all = []origin{z}
+	} else if all, err = o.listRemotes(); err != nil {
 		return nil, leave, err
 	}
 	for _, r := range all {
@@ -60,6 +80,9 @@ func (o *options) remotes(ctx context.Context) (all []*remote, leave func(), err
 	}
 	return all, leave, err
 }
+
+// zkCopy is where the copy of the configuration in ZooKeeper lies.
+func (o *options) zkCopy() string { return filepath.Join(o.remoteDir, "zookeeper", "flume.conf") }
 
 // copyOf is where the copy of the i-th --conf-uri lies.
 func (o *options) copyOf(i int) string {
@@ -70,7 +93,7 @@ func (o *options) copyOf(i int) string {
 	return filepath.Join(o.remoteDir, fmt.Sprint(i), name)
 }
 
-func (o *options) listRemotes() ([]*remote, error) {
+func (o *options) listRemotes() ([]origin, error) {
 	password := o.password
 	if o.passFile != "" {
 		text, err := os.ReadFile(o.passFile)
@@ -79,7 +102,7 @@ func (o *options) listRemotes() ([]*remote, error) {
 		}
 		password = strings.TrimSpace(string(text))
 	}
-	var all []*remote
+	var all []origin
 	for i, uri := range o.uris {
 		if onWeb(uri) {
 			all = append(all, &remote{url: uri, user: o.user, password: password, path: o.copyOf(i), client: &http.Client{Timeout: fetchLimit}})
@@ -125,18 +148,25 @@ func (r *remote) fetch(ctx context.Context) (changed bool, err error) {
 	if len(text) > fetchMost {
 		return false, fmt.Errorf("%s is larger than %d bytes", r.shown(), fetchMost)
 	}
-	if err := os.MkdirAll(filepath.Dir(r.path), 0o700); err != nil {
-		return false, err
-	}
-	if err := os.WriteFile(r.path+".next", text, 0o600); err != nil {
-		return false, err
-	}
-	if err := os.Rename(r.path+".next", r.path); err != nil {
+	if err := writeCopy(r.path, text); err != nil {
 		return false, err
 	}
 	r.etag, r.modified = res.Header.Get("ETag"), res.Header.Get("Last-Modified")
 	return true, nil
 }
+
+// writeCopy puts the text in the place of the file, for this user alone.
+func writeCopy(file string, text []byte) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+		return err
+	}
+	if err := os.WriteFile(file+".next", text, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".next", file)
+}
+
+func (r *remote) close() { r.client.CloseIdleConnections() }
 
 // shown is the address without a user's name and password.
 func (r *remote) shown() string {

@@ -80,7 +80,7 @@ func TestAConfigurationOnAWebServerIsFollowed(t *testing.T) {
 	}
 	cancel()
 	<-ended
-	all[0].client.CloseIdleConnections()
+	all[0].close()
 	leave()
 	if _, err := os.Stat(o.files[0]); !os.IsNotExist(err) {
 		t.Errorf("the copy is left behind: %v", err)
@@ -98,8 +98,26 @@ func TestAConfigurationThatCannotBeFetchedIsAnError(t *testing.T) {
 			t.Errorf("%v, want an error without a secret", err)
 		}
 		for _, r := range all {
-			r.client.CloseIdleConnections()
+			r.close()
 		}
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
+func TestZooKeeperThatIsNotThereIsAnError(t *testing.T) {
+	z, err := newZKNode("127.0.0.1:1,127.0.0.1:2/tenant", "/flume", "a1", t.TempDir()+"/copy")
+	if err != nil || z.node != "/tenant/flume/a1" || len(z.servers) != 2 {
+		t.Fatalf("%+v, %v", z, err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	if _, err := z.fetch(ctx); err == nil || !strings.Contains(err.Error(), "ZooKeeper at 127.0.0.1:1,127.0.0.1:2 does not answer") {
+		t.Errorf("%v, want an error that names the servers", err)
+	}
+	z.close()
+	for _, wrong := range []string{"", "h:1,,h:2", "/flume"} {
+		if _, err := newZKNode(wrong, "/flume", "a1", ""); err == nil {
+			t.Errorf("%q: no error", wrong)
+		}
+	}
 }

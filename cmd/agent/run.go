@@ -43,7 +43,7 @@ type launch struct {
 	log          *slog.Logger
 	terminal     bool // a person reads the log
 	colour       bool
-	remotes      []*remote
+	remotes      []origin
 	backup       backup
 	remotePoll   time.Duration
 }
@@ -58,6 +58,7 @@ type runner struct {
 
 	ctx     context.Context // of everything beside the agent; ends after it
 	workers sync.WaitGroup
+	anew    bool // the next reload fetches: of the main goroutine
 }
 
 // run runs the agent until it is told to stop, and returns the exit code.
@@ -223,6 +224,7 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<
 				cancel()
 				return r.stop(signals), false
 			case syscall.SIGHUP:
+				r.anew = true
 				select {
 				case changed <- struct{}{}: // once it runs
 				default:
@@ -335,7 +337,7 @@ func (r *runner) awaitHealth(ctx context.Context) []string {
 // serve lives until a signal ends the agent.
 func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 	var reloaded chan struct{} // closed when the reload under way has ended
-	again, fetch := false, false
+	again := false
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	reload := func() {
@@ -344,8 +346,8 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 			return
 		}
 		reloaded = make(chan struct{})
-		ended, anew := reloaded, fetch
-		fetch = false
+		ended, anew := reloaded, r.anew
+		r.anew = false
 		r.workers.Go(func() {
 			defer close(ended)
 			r.reload(ctx, anew)
@@ -366,7 +368,7 @@ func (r *runner) serve(signals <-chan os.Signal, changed chan struct{}) int {
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
-				fetch = true
+				r.anew = true
 				reload()
 			case syscall.SIGTERM, syscall.SIGINT:
 				cancel() // a reload ends in one generation or the other

@@ -27,11 +27,15 @@ is refused, and the running one goes on.
 func run(o *options, std streams) int {
 	script := readScript(o.confDir, os.Getenv)
 	o.takeScript(script)
+	if o.zookeeper != "" && o.name == "" {
+		fmt.Fprintln(std.err, "agent run: --zkConnString: say --name; the configuration is in the node of that name")
+		return exitUsage
+	}
 	remotes, leave, err := o.remotes(context.Background())
 	defer leave()
 	kept := backup{o.backup}
 	if err != nil {
-		fmt.Fprintln(std.err, "agent run: --conf-uri:", err)
+		fmt.Fprintln(std.err, "agent run:", err)
 		if _, ok := kept.find(o.name); !ok || remotes == nil {
 			return exitNoInput
 		}
@@ -161,7 +165,7 @@ func (o *options) refused() []conf.Issue {
 		}
 	}
 	if o.zookeeper != "" {
-		refuse("--zkConnString", instead)
+		o.files = []string{o.zkCopy()}
 	}
 	if o.provider != "" {
 		refuse("--conf-provider "+o.provider, "Java classes cannot be loaded: "+instead)

@@ -32,7 +32,7 @@ func (o *options) check(std streams) checked {
 	_, leave, err := o.remotes(context.Background())
 	defer leave()
 	if err != nil {
-		return checked{issues: []conf.Issue{{Severity: conf.Error, Code: "FL001", Message: "--conf-uri: " + err.Error()}}}
+		return checked{issues: []conf.Issue{{Severity: conf.Error, Code: "FL001", Message: err.Error()}}}
 	}
 	c := checked{issues: append(script.issues, o.refused()...)}
 	env := o.env(time.Now())
