@@ -381,8 +381,8 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 	}
 	v := l.Verdict()
 	t.Logf("seed %d, %d kills, at most %d MB: %v", seed, killed, peak>>20, v)
-	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > killed || v.Duplicates > killed*(batch+sinkBatch) {
-		t.Errorf("want %d distinct lines, at most %d torn and %d doubles", all, killed, killed*(batch+sinkBatch))
+	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > killed || v.Torn != v.Halves || v.Duplicates > killed*(batch+sinkBatch) {
+		t.Errorf("want %d distinct lines, at most %d torn, which arrived whole as well, and %d doubles", all, killed, killed*(batch+sinkBatch))
 	}
 	if killed < s.kills/2 {
 		t.Errorf("all was read after %d kills, want at least %d", killed, s.kills/2)

@@ -23,6 +23,7 @@ type Ledger struct {
 	clients []client
 	torn    int // lines that are not ours, or not whole
 	strange []string
+	cut     [][]byte // of torn: those without a newline, at the end of a file, as long as a line of ours or shorter
 }
 
 // client is the account of one.
@@ -108,6 +109,9 @@ func (l *Ledger) noteLocked(line, scratch []byte, whole bool) {
 		if l.torn++; len(l.strange) < few {
 			l.strange = append(l.strange, fmt.Sprintf("%d bytes %.60q", len(line), line))
 		}
+		if !whole && len(line) < l.width {
+			l.cut = append(l.cut, bytes.Clone(line))
+		}
 		return
 	}
 	c := &l.clients[who]
@@ -140,7 +144,7 @@ func (l *Ledger) Acknowledge(client, first, end int) {
 func (l *Ledger) Forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.torn, l.strange = 0, nil
+	l.torn, l.strange, l.cut = 0, nil, nil
 	for i := range l.clients {
 		c := &l.clients[i]
 		clear(c.arrived)
@@ -218,6 +222,7 @@ type Verdict struct {
 	Distinct   int // that arrived, acknowledged or not
 	Duplicates int // arrivals after a line's first
 	Torn       int // arrivals that are not whole lines of ours
+	Halves     int // of Torn: last lines of files that were cut, each of which arrived whole elsewhere
 	Disorder   int // lines whose first arrival came after that of a later line of the same client
 
 	Missing []string // acknowledged and not arrived: the first few
@@ -233,6 +238,11 @@ func (l *Ledger) Verdict() Verdict {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	v := Verdict{Torn: l.torn, Strange: l.strange}
+	for _, piece := range l.cut {
+		if l.wholeElsewhereLocked(piece) {
+			v.Halves++
+		}
+	}
 	for who := range l.clients {
 		c := &l.clients[who]
 		v.Acked += c.total
@@ -254,6 +264,25 @@ func (l *Ledger) Verdict() Verdict {
 	return v
 }
 
+// wholeElsewhereLocked tells whether the piece is the beginning of a line that arrived whole.
+func (l *Ledger) wholeElsewhereLocked(piece []byte) bool {
+	const numbers = 2 + 1 + 9 // bytes: the client's, a blank, the line's
+	if len(piece) >= numbers {
+		who, err1 := strconv.Atoi(string(piece[:2]))
+		n, err2 := strconv.Atoi(string(piece[3:numbers]))
+		return err1 == nil && err2 == nil && who >= 0 && who < len(l.clients) && n >= 0 && n < l.lines &&
+			l.clients[who].arrived[n] > 0 && bytes.HasPrefix(l.AppendLine(nil, who, n), piece)
+	}
+	for who := range l.clients { // any line that begins so
+		for n, times := range l.clients[who].arrived {
+			if times > 0 && bytes.HasPrefix(fmt.Appendf(nil, "%02d %09d ", who, n), piece) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func (v Verdict) String() string {
 	s := fmt.Sprintf("%d acknowledged (%d refusals, %d broken connections); arrived: %d distinct, %d duplicates, %d torn, %d out of order; %d LOST",
 		v.Acked, v.Refused, v.Broken, v.Distinct, v.Duplicates, v.Torn, v.Disorder, v.Lost)
@@ -261,7 +290,7 @@ func (v Verdict) String() string {
 		s += fmt.Sprintf(", such as %v", v.Missing)
 	}
 	if v.Torn > 0 {
-		s += fmt.Sprintf("; torn are such as %v", v.Strange)
+		s += fmt.Sprintf("; %d of the torn are last lines of files that arrived whole elsewhere; torn are such as %v", v.Halves, v.Strange)
 	}
 	return s
 }

@@ -36,7 +36,10 @@ func TestVerdict(t *testing.T) {
 		"one lost":     {[]int{0, 1, 3}, "", Verdict{Acked: 4, Distinct: 3, Lost: 1}},
 		"twice":        {[]int{0, 1, 0, 1, 2, 3}, "", Verdict{Acked: 4, Distinct: 4, Duplicates: 2}},
 		"out of order": {[]int{0, 2, 1, 3}, "", Verdict{Acked: 4, Distinct: 4, Disorder: 1}},
-		"torn":         {[]int{0, 1, 2, 3}, "00 0000", Verdict{Acked: 4, Distinct: 4, Torn: 1}},
+		"torn":         {[]int{0, 1, 2, 3}, "00 0000", Verdict{Acked: 4, Distinct: 4, Torn: 1, Halves: 1}},
+		"torn late":    {[]int{0, 1, 2, 3}, "00 000000002 c", Verdict{Acked: 4, Distinct: 4, Torn: 1, Halves: 1}},
+		"torn, gone":   {[]int{0, 1, 3}, "00 000000002 c", Verdict{Acked: 4, Distinct: 3, Lost: 1, Torn: 1}},
+		"no half":      {[]int{0, 1, 2, 3}, "00 000000002 x", Verdict{Acked: 4, Distinct: 4, Torn: 1}},
 		"a stranger":   {[]int{0, 1, 2, 3}, "hello\n", Verdict{Acked: 4, Distinct: 4, Torn: 1}},
 		"an empty one": {[]int{0, 1, 2, 3}, "\n", Verdict{Acked: 4, Distinct: 4, Torn: 1}},
 	} {
