@@ -262,16 +262,6 @@ func BenchmarkProduce(b *testing.B) {
 }
 
 // BenchmarkProduceJava is Kafka's own tool; the start of its virtual machine is part of it.
-func BenchmarkOurs(b *testing.B) {
-	k := service.Shared(b, service.Kafka{})
-	name := topic(b, k.Addrs(), "prof")
-	for b.Loop() {
-		if err := ours(k.Addrs(), name, "none", 1000, 2_000_000); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
 func BenchmarkProduceJava(b *testing.B) {
 	k := service.Shared(b, service.Kafka{})
 	argv, err := service.KafkaTool("org.apache.kafka.tools.ProducerPerformance", "--bootstrap-server", k.Bootstrap(), "--topic", topic(b, k.Addrs(), "java"),
