@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"go.uber.org/goleak"
@@ -424,4 +425,31 @@ func TestOpenAndCloseWithoutBrokers(t *testing.T) {
 	if err := ch.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// What a reload does to a channel many times over.
+func TestClosingLeavesNothingBehind(t *testing.T) {
+	c := fake(t, 2)
+	for i := range 5 {
+		ch := build(t, c)
+		put(t, ch, i, i+1)
+		if got := drain(t, ch, 1); len(got) != 1 {
+			t.Fatalf("drained %v", got)
+		}
+		if err := ch.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if j, l := ch.counters.joined.Value(), ch.counters.leaves.Value(); j != l || j == 0 {
+			t.Errorf("%d joins, %d leaves", j, l)
+		}
+		if o, l := ch.counters.connected.Value(), ch.counters.left.Value(); o != l || o == 0 {
+			t.Errorf("%d connections made, %d closed", o, l)
+		}
+	}
+	metrics.DefaultRegistry.Each(func(name string, _ any) { t.Errorf("meter %s is left", name) })
+	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).run"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).write"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*broker).listen"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*group).manage"))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/rcrowley/go-metrics"
 
 	"goflume/internal/metric"
 	"goflume/internal/retry"
@@ -144,6 +145,7 @@ func (m *member) run(ctx context.Context) error {
 	}
 	defer m.dialer.abandon()
 	defer conn.MetricRegistry.UnregisterAll()
+	defer metrics.DefaultRegistry.UnregisterAll() // where Sarama notes the name of each topic that it fetches
 
 	topics, err := m.topics(ctx)
 	if err != nil {

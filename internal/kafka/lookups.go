@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -121,6 +122,9 @@ func (l *loop) overdue(topic string) error {
 	}
 	if l.lookErr != nil {
 		return fmt.Errorf("look up topic %q: %w", topic, l.lookErr)
+	}
+	if topic == "" {
+		return fmt.Errorf("no answer from kafka brokers %s within %v", strings.Join(l.p.cfg.Brokers, ", "), l.p.cfg.MaxBlock)
 	}
 	return fmt.Errorf("look up topic %q: no leader within %v", topic, l.p.cfg.MaxBlock)
 }

@@ -6,8 +6,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rcrowley/go-metrics"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
+	"go.uber.org/goleak"
 
 	"goflume/event"
 	"goflume/internal/flowtest"
@@ -114,4 +116,33 @@ func TestOffsetsAreCommittedWhileTheGroupWaits(t *testing.T) {
 	until(t, "a commit of all ten", func() bool { return committed(t, c) == 10 })
 	close(release)
 	until(t, "both joined", func() bool { return second.joined.Value() == 1 })
+}
+
+// What a reload does to a source many times over.
+func TestRunningAgainLeavesNothingBehind(t *testing.T) {
+	c := fake(t, kfake.SeedTopics(2, "t"))
+	s, set := build(t, c, nil)
+	shown := 0
+	for i := range 6 {
+		out := &flowtest.Recorder{}
+		end := run(t, s, out)
+		produce(t, c, text("t", int32(i%2), "a")...)
+		out.Wait(bound(t), t, 1)
+		end()
+		if i == 1 { // both partitions have been read
+			shown = len(set.Attrs())
+		}
+	}
+	if n := len(set.Attrs()); n != shown {
+		t.Errorf("%d metrics, %d of them were there after the first runs", n, shown)
+	}
+	if s.joined.Value() != 6 || s.left.Value() != 6 {
+		t.Errorf("%d joins, %d leaves; want 6", s.joined.Value(), s.left.Value())
+	}
+	metrics.DefaultRegistry.Each(func(name string, _ any) { t.Errorf("meter %s is left", name) })
+	goleak.VerifyNone(t, goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*Cluster).run"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).read"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*clientConn).write"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*broker).listen"),
+		goleak.IgnoreAnyFunction("github.com/twmb/franz-go/pkg/kfake.(*group).manage"))
 }

@@ -440,22 +440,25 @@ func TestALostSessionDoublesNothing(t *testing.T) {
 		return nil, nil, false
 	})
 	before := joins.Load()
-	var broken atomic.Bool
-	broken.Store(true)
-	for _, key := range []int16{8, 12} { // offset commits and heartbeats
+	// Commits fail first. Once all is delivered heartbeats fail too, whose connection carries the records as well.
+	var commits, heartbeats atomic.Bool
+	for key, broken := range map[int16]*atomic.Bool{8: &commits, 12: &heartbeats} {
 		c.ControlKey(key, func(kmsg.Request) (kmsg.Response, error, bool) {
 			c.KeepControl()
 			return nil, errors.New("dropped"), broken.Load()
 		})
 	}
+	commits.Store(true)
 	produce(t, c, text("t", 0, numbers(5, 10)...)...)
 	out.Wait(bound(t), t, 10)
+	heartbeats.Store(true)
 	for ctx := bound(t); joins.Load() == before; {
 		if err := retry.Sleep(ctx, 10*time.Millisecond); err != nil {
 			t.Fatal("the session was not lost")
 		}
 	}
-	broken.Store(false)
+	commits.Store(false)
+	heartbeats.Store(false)
 	produce(t, c, text("t", 0, numbers(10, 15)...)...)
 	out.Wait(bound(t), t, 15)
 	end()
