@@ -51,14 +51,16 @@ func (r *release) make(arches []string) error {
 		}
 	}
 	defer os.RemoveAll(r.work)
+	for _, arch := range arches {
+		if err := r.build(arch); err != nil {
+			return err
+		}
+	}
 	if err := r.texts(); err != nil {
 		return err
 	}
 	for _, arch := range arches {
-		binary := filepath.Join(r.work, arch, "goflume")
-		if err := r.build(arch, binary); err != nil {
-			return err
-		}
+		binary := r.binary(arch)
 		bill, err := r.bill(binary, arch)
 		if err != nil {
 			return err

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,12 +112,15 @@ func (r *release) packageVersion() string {
 // fileVersion is the version in the names of files.
 func (r *release) fileVersion() string { return strings.TrimPrefix(r.version, "v") }
 
+// binary is where the program for the architecture lies, while the release is made.
+func (r *release) binary(arch string) string { return filepath.Join(r.work, arch, "goflume") }
+
 // build makes the static binary.
-func (r *release) build(arch, to string) error {
-	return r.goBuild([]string{"GOOS=linux", "GOARCH=" + arch}, to)
+func (r *release) build(arch string) error {
+	return r.goBuild(r.binary(arch), "GOOS=linux", "GOARCH="+arch)
 }
 
-func (r *release) goBuild(env []string, to string) error {
+func (r *release) goBuild(to string, env ...string) error {
 	cmd := exec.Command("go", "build", "-trimpath", "-buildvcs=false",
 		"-ldflags", "-s -w -buildid= -X main.version="+r.version+" -X main.commit="+r.commit, "-o", to, "./cmd/agent")
 	cmd.Dir = r.root
@@ -130,9 +134,12 @@ func (r *release) goBuild(env []string, to string) error {
 
 // texts has the program print its manual page and completions.
 func (r *release) texts() error {
-	host := filepath.Join(r.work, "host", "goflume") // the name is in the texts
-	if err := r.goBuild(nil, host); err != nil {
-		return err
+	host := r.binary(runtime.GOARCH)
+	if _, err := os.Stat(host); err != nil || runtime.GOOS != "linux" {
+		host = filepath.Join(r.work, "host", "goflume") // the name is in the texts
+		if err := r.goBuild(host); err != nil {
+			return err
+		}
 	}
 	for name, args := range map[string][]string{
 		"goflume.1": {"man"}, "goflume.bash": {"completion", "bash"}, "goflume.zsh": {"completion", "zsh"}, "goflume.fish": {"completion", "fish"},

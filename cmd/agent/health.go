@@ -15,7 +15,7 @@ import (
 	"goflume/agent/admin"
 )
 
-var healthVerb = verb{name: "health", usage: "--admin ADDR [--ready]", does: "ask a running agent how it is", options: true, run: health,
+var healthVerb = verb{name: "health", usage: "--admin ADDR [--ready] [--verbose]", does: "ask a running agent how it is", options: true, run: health,
 	more: `It asks the admin interface of an agent on this machine, which --admin or AGENT_ADMIN names as for run, and ends with
 status 0 where all is well and 69 where it is not, or where nobody answers.
 `}
@@ -40,6 +40,9 @@ func health(o *options, std streams) int {
 	page := "/healthz"
 	if o.ready {
 		page = "/readyz"
+	}
+	if o.verbose {
+		page += "?verbose"
 	}
 	text, err := askAdmin(o.admin, page)
 	io.WriteString(std.out, text)

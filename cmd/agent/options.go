@@ -58,7 +58,9 @@ type options struct {
 	output string
 	deny   bool
 	full   bool
-	ready  bool
+
+	ready   bool
+	verbose bool
 
 	example       string
 	write         bool
@@ -113,6 +115,7 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 		fs.StringVar(&o.format, "format", "text", "text or json")
 	case "health":
 		fs.BoolVar(&o.ready, "ready", false, "ask whether it can take events, not only whether it lives")
+		fs.BoolVar(&o.verbose, "verbose", false, "also tell the state of every component")
 	case "create":
 		fs.StringVarP(&o.output, "output", "o", "", "`FILE` to write, which must not exist")
 		fs.BoolVar(&o.full, "full", false, "with every property, commented out")

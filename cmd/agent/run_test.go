@@ -425,6 +425,9 @@ func TestAdminListener(t *testing.T) {
 			t.Errorf("agent %v: %v %q", args, err, out)
 		}
 	}
+	if out, err := exec.Command("agent", "health", "--verbose", "--admin", addr).CombinedOutput(); err != nil || !strings.Contains(string(out), "[+]channel c1 RUNNING\n") {
+		t.Errorf("agent health --verbose: %v %q", err, out)
+	}
 	p.signal(syscall.SIGTERM)
 	p.end(exitOK)
 	open := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "0.0.0.0:41415")

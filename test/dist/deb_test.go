@@ -8,7 +8,6 @@ import (
 	"path"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -131,7 +130,7 @@ func runAsUnitDoes(t *testing.T, m *machine) {
 		if found == nil {
 			t.Fatalf("the unit has no %s", key)
 		}
-		return strings.NewReplacer("%i", "a1", "%S", "/var/lib", "%t", "/run").Replace(found[1])
+		return strings.NewReplacer("%i", "a1", "%S", "/var/lib", "%t", "/run", "$GOFLUME_OPTS", "").Replace(found[1])
 	}
 	m.write("/etc/goflume/a1.conf", "640", flow)
 	m.run("chgrp", "goflume", "/etc/goflume/a1.conf")
@@ -160,76 +159,24 @@ func runAsUnitDoes(t *testing.T, m *machine) {
 	}
 
 	words := append([]string{"setpriv", "--reuid", value("User"), "--regid", value("Group"), "--clear-groups", "--no-new-privs"}, strings.Fields(value("ExecStart"))...)
-	agent := m.command(words...)
-	agent.Env = append(agent.Env, value("Environment"), "STATE_DIRECTORY=/var/lib/"+value("StateDirectory"), "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=1000000")
-	var log text
-	agent.Stderr = &log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Wait() }()
-	defer agent.Process.Kill()
-	defer func() {
-		if t.Failed() {
-			t.Logf("log:\n%s", log.String())
-		}
-	}()
+	cmd := m.command(words...)
+	cmd.Env = append(cmd.Env, value("Environment"), "STATE_DIRECTORY=/var/lib/"+value("StateDirectory"), "NOTIFY_SOCKET="+name, "WATCHDOG_USEC=1000000")
+	agent := start(t, cmd)
 	hear("READY=1")
 	hear("WATCHDOG=1")
-	port := regexp.MustCompile(`r1 netcat (127\.0\.0\.1:\d+)`).FindStringSubmatch(log.String())
-	if port == nil {
-		t.Fatal("the log does not say where netcat listens")
-	}
-	c, err := net.Dial("tcp", port[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := c.Write([]byte("packaged\n")); err != nil {
-		t.Fatal(err)
-	}
-	answer := make([]byte, 3)
-	if _, err := c.Read(answer); err != nil || string(answer) != "OK\n" {
-		t.Fatalf("answer %q (%v), want OK", answer, err)
-	}
+	agent.send("packaged")
 	socket := regexp.MustCompile(`--admin (\S+)`).FindStringSubmatch(value("ExecStart"))[1]
 	if out := m.run("goflume", "health", "--ready", "--admin", socket); out != "ok\n" {
 		t.Errorf("goflume health: %q", out)
 	}
-	if err := agent.Process.Signal(syscall.SIGHUP); err != nil {
-		t.Fatal(err)
-	}
+	agent.signal(syscall.SIGHUP)
 	hear("RELOADING=1")
 	hear("READY=1")
-	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
+	agent.stop()
 	hear("STOPPING=1")
-	if err := <-ended; err != nil {
-		t.Errorf("the agent ended with %v", err)
-	}
 	if got := m.run("sh", "-c", "cat /var/lib/goflume/a1/out/*"); got != "packaged\n" {
 		t.Errorf("delivered %q", got)
 	}
-}
-
-// text is what a process has printed so far.
-type text struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *text) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.Write(p)
-}
-
-func (t *text) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
 }
 
 // exposure is the most that systemd-analyze security may give the unit, of 100.

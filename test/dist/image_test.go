@@ -1,22 +1,16 @@
 package dist
 
 import (
-	"context"
 	"crypto/x509"
 	"encoding/json"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
-
-	"goflume/internal/retry"
 )
 
 // dockerfile reads the instructions, each with its last words.
@@ -94,56 +88,17 @@ func TestRealImageRuns(t *testing.T) {
 		return &exec.Cmd{Path: words[0], Args: words, Dir: file["WORKDIR"], Env: strings.Fields(file["ENV"]),
 			SysProcAttr: &syscall.SysProcAttr{Chroot: root, Credential: &syscall.Credential{Uid: uint32(id), Gid: uint32(id)}}}
 	}
-	var log text
-	agent := command(append(list(t, file["ENTRYPOINT"]), list(t, file["CMD"])...))
-	agent.Stderr = &log
-	if err := agent.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- agent.Wait() }()
-	defer agent.Process.Kill()
-	defer func() {
-		if t.Failed() {
-			t.Logf("log:\n%s", log.String())
-		}
-	}()
+	agent := start(t, command(append(list(t, file["ENTRYPOINT"]), list(t, file["CMD"])...)))
 	_, check, _ := strings.Cut(file["HEALTHCHECK"], "CMD ")
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	for !strings.Contains(log.String(), "ready in") {
-		if retry.Sleep(ctx, 20*time.Millisecond) != nil {
-			t.Fatal("the agent is not ready")
-		}
-	}
+	agent.await("ready in")
 	if out, err := command(list(t, check)).CombinedOutput(); err != nil || string(out) != "ok\n" {
 		t.Errorf("health check: %q (%v)", out, err)
 	}
-	at := regexp.MustCompile(`r1 netcat (127\.0\.0\.1:\d+)`).FindStringSubmatch(log.String())
-	if at == nil {
-		t.Fatal("the log does not say where netcat listens")
-	}
-	c, err := net.Dial("tcp", at[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	answer := make([]byte, 3)
-	if _, err := c.Write([]byte("contained\n")); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Read(answer); err != nil || string(answer) != "OK\n" {
-		t.Errorf("answer %q (%v), want OK", answer, err)
-	}
+	agent.send("contained")
 	if file["STOPSIGNAL"] != "SIGTERM" {
 		t.Errorf("STOPSIGNAL %s", file["STOPSIGNAL"])
 	}
-	if err := agent.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-ended; err != nil {
-		t.Errorf("the agent ended with %v", err)
-	}
+	agent.stop()
 	if out, err := command(list(t, check)).CombinedOutput(); err == nil {
 		t.Errorf("health check of an agent that is gone: %q", out)
 	}
