@@ -10,6 +10,8 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 )
@@ -101,6 +103,27 @@ func (l *Ledger) Arrived(r io.Reader) error {
 			return err
 		}
 	}
+}
+
+// ArrivedFiles takes note of all lines of the files that match the pattern of path/filepath, in the order of their names,
+// and returns how many files there were.
+func (l *Ledger) ArrivedFiles(pattern string) (int, error) {
+	names, err := filepath.Glob(pattern)
+	if err != nil {
+		return 0, err
+	}
+	for _, name := range names {
+		f, err := os.Open(name)
+		if err != nil {
+			return 0, err
+		}
+		err = l.Arrived(f)
+		f.Close()
+		if err != nil {
+			return 0, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return len(names), nil
 }
 
 func (l *Ledger) noteLocked(line, scratch []byte, whole bool) {

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -66,6 +68,22 @@ func TestAChangedByteIsATornLine(t *testing.T) {
 	}
 	if v := l.Verdict(); v.Torn != 1 || v.Lost != 1 {
 		t.Errorf("got %v, want one torn and one lost", v)
+	}
+}
+
+func TestFilesArriveInTheOrderOfTheirNames(t *testing.T) {
+	l := acknowledged(4)
+	dir := t.TempDir()
+	for name, lines := range map[string][]byte{"part-2": text(l, 0, 2, 3), "part-1": text(l, 0, 0, 1), "other": text(l, 0, 0)} {
+		if err := os.WriteFile(filepath.Join(dir, name), lines, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := l.ArrivedFiles(filepath.Join(dir, "part-*")); n != 2 || err != nil {
+		t.Errorf("%d files (%v), want 2", n, err)
+	}
+	if v := l.Verdict(); v.Distinct != 4 || v.Disorder != 0 || v.Duplicates != 0 {
+		t.Errorf("got %v, want all four in order", v)
 	}
 }
 
