@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"io/fs"
 	"os"
-	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -113,20 +112,6 @@ func TestSettingsInPagesExist(t *testing.T) {
 			collected := slices.ContainsFunc([]string{"kafka.producer.", "kafka.consumer."}, func(p string) bool { return strings.HasPrefix(name, p) })
 			if !known[name] && !collected {
 				t.Errorf("%s: there is no property %s", page, name)
-			}
-		}
-	}
-}
-
-func TestLinksInPagesLead(t *testing.T) {
-	link := regexp.MustCompile(`\]\(([^)#]+)(?:#[^)]*)?\)`)
-	for page, text := range pages(t) {
-		for _, m := range link.FindAllStringSubmatch(text, -1) {
-			to := path.Join("../../docs", path.Dir(page), m[1])
-			if _, err := os.Stat(to); err != nil && !strings.Contains(m[1], "://") {
-				if _, err := os.Stat(to + ".md"); err != nil {
-					t.Errorf("%s: the link to %s leads nowhere", page, m[1])
-				}
 			}
 		}
 	}
