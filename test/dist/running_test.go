@@ -28,7 +28,7 @@ type running struct {
 func start(t *testing.T, cmd *exec.Cmd) *running {
 	t.Helper()
 	r := &running{t: t, cmd: cmd, ended: make(chan error, 1)}
-	cmd.Stderr = r
+	cmd.Stderr, cmd.WaitDelay = r, 5*time.Second
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -73,10 +73,14 @@ func TestRealUnitAllowsWhatAgentsCall(t *testing.T) {
 	unpack(t, the(t, "goflume-*-linux-ARCH.tar.gz"), unpacked, false)
 	goflume := filepath.Join(unpacked, "goflume-1.2.3-linux-"+runtime.GOARCH, "bin/goflume")
 	socket := "unix:" + filepath.Join(dir, "admin")
+	t.Cleanup(func() { // strace leaves behind what it follows
+		if pid, err := pidIn(filepath.Join(dir, "pid")); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL)
+		}
+	})
 	agent := start(t, exec.Command("strace", "--follow-forks", "--quiet=all", "--output="+filepath.Join(dir, "trace"), goflume,
 		"run", "--conf-file", filepath.Join(dir, "conf"), "--admin", socket, "--state-dir", filepath.Join(dir, "state"), "--pid-file", filepath.Join(dir, "pid")))
 	agent.send("sent")
-	agent.await("Source has come to its end") // exec
 	await(t, "delivery", func() bool {
 		out, err := exec.Command("sh", "-c", `cat "$1"/roll/* "$1"/hdfs/* | grep -acE 'run|sent|spooled|tailed'`, "sh", dir).Output()
 		return err == nil && strings.TrimSpace(string(out)) == "4"
@@ -84,11 +88,7 @@ func TestRealUnitAllowsWhatAgentsCall(t *testing.T) {
 	if out, err := exec.Command(goflume, "health", "--ready", "--admin", socket).CombinedOutput(); err != nil {
 		t.Errorf("health: %v %s", err, out)
 	}
-	text, err := os.ReadFile(filepath.Join(dir, "pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	pid, err := pidIn(filepath.Join(dir, "pid"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,15 @@ func TestRealUnitAllowsWhatAgentsCall(t *testing.T) {
 	if at := regexp.MustCompile(`(?m)^.*(mmap|mprotect)\(.*PROT_WRITE\|PROT_EXEC.*$`).FindString(string(trace)); at != "" {
 		t.Errorf("MemoryDenyWriteExecute does not let through %s", at)
 	}
+}
+
+// pidIn reads the file that --pid-file makes, which is gone with the agent.
+func pidIn(name string) (int, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(text)))
 }
 
 // calls are those of a set such as @system-service, or the call itself.
