@@ -52,8 +52,9 @@ type count struct {
 	size   int64 // bytes given to the file system
 }
 
-// writeAt is how much of a batch is collected before it is given to the file system.
-const writeAt = 1 << 20
+// writeAt is how much of a batch is collected before it is given to the file system: a packet of HDFS, so that the first ones
+// are on their way while the next are made.
+const writeAt = 64 << 10
 
 // bufferMax is the most that a file keeps for the next batch.
 const bufferMax = 4 << 20

@@ -37,6 +37,7 @@ type journal struct {
 	size  int64
 	lines int // in the file
 	files map[fileKey]noted
+	slot  []byte // scratch
 }
 
 type fileKey struct{ system, inUse string }
@@ -149,8 +150,17 @@ func appendSlot(dst []byte, acked int64) []byte {
 		return append(dst, strings.Repeat("?", slotSize)...)
 	}
 	at := len(dst)
-	dst = fmt.Appendf(dst, "%020d", acked)
-	return fmt.Appendf(dst, ":%08x", crc32.Checksum(dst[at:], castagnoli))
+	dst = append(dst, "00000000000000000000:00000000"...)
+	for i := at + 19; acked > 0; i-- {
+		dst[i] = byte('0' + acked%10)
+		acked /= 10
+	}
+	sum := crc32.Checksum(dst[at:at+20], castagnoli)
+	for i := at + slotSize - 1; sum > 0; i-- {
+		dst[i] = "0123456789abcdef"[sum&15]
+		sum >>= 4
+	}
+	return dst
 }
 
 // parseSlot returns the length, -1 where it is not known or torn.
@@ -237,7 +247,8 @@ func (j *journal) acked(inUse string, size int64) error {
 	}
 	n.acked = size
 	j.files[key] = n
-	if _, err := j.file.WriteAt(appendSlot(make([]byte, 0, slotSize), size), n.slot); err != nil {
+	j.slot = appendSlot(j.slot[:0], size)
+	if _, err := j.file.WriteAt(j.slot, n.slot); err != nil {
 		return fmt.Errorf("noting a length in %s: %w", j.name, err)
 	}
 	return nil

@@ -137,6 +137,9 @@ func TestLengthsNotedBeforeARebootCountForNothing(t *testing.T) {
 
 func TestATornLengthIsNotKnown(t *testing.T) {
 	whole := string(appendSlot(nil, 12800))
+	if want := "00000000000000012800:f3fc7d40"; whole != want { // as it is on disk
+		t.Errorf("%s, want %s", whole, want)
+	}
 	if n := parseSlot(whole); n != 12800 {
 		t.Errorf("%s is %d, want 12800", whole, n)
 	}
