@@ -190,7 +190,7 @@ func (m *mender) postpone(r *repair) (over bool) {
 
 // try closes the file, looks whether all is there and gives it its final name.
 func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
-	if r.unsure || r.orphan && !r.known {
+	if r.unsure || r.orphan {
 		switch other, err := m.others(ctx, r); {
 		case err != nil:
 			return false, err
