@@ -15,7 +15,7 @@ import (
 )
 
 // leftover is how long output is read after the command has ended or was killed, where a process that it left behind still
-// has the pipe.
+// has the pipe, and how long it is waited for what was killed.
 const leftover = 100 * time.Millisecond
 
 // command is a running process with a process group of its own.
@@ -115,9 +115,11 @@ func (c *command) signal(sig syscall.Signal) {
 	}
 }
 
-// wait waits for the end of the process, once its output has ended, and returns what it ended with.
+// wait waits for the end of the process, once its output has ended, ends what it left behind in its group, and returns what
+// it ended with.
 func (c *command) wait() error {
 	c.running.Wait()
+	c.endGroup()
 	if c.stderr != nil {
 		c.stderr.SetReadDeadline(time.Now().Add(leftover))
 		c.logging.Wait()
@@ -131,6 +133,30 @@ func (c *command) wait() error {
 	}
 	c.close()
 	return c.status
+}
+
+// endGroup ends what is left of the group. Nobody reads what it prints any more.
+func (c *command) endGroup() {
+	group := -c.cmd.Process.Pid
+	const look = 2 * time.Millisecond
+	sig, left := syscall.SIGTERM, c.patience
+	for syscall.Kill(group, 0) == nil {
+		if left == c.patience || left <= 0 {
+			syscall.Kill(group, sig)
+		}
+		for { // the first process of a container is the parent of those that have none
+			if pid, err := syscall.Wait4(group, nil, syscall.WNOHANG, nil); pid <= 0 || err != nil {
+				break
+			}
+		}
+		if left < -leftover {
+			return // only what has ended, and waits for its parent
+		}
+		<-time.After(look)
+		if left -= look; left <= 0 {
+			sig = syscall.SIGKILL
+		}
+	}
 }
 
 // logLines logs what the command prints as errors, as Flume does; of a long line only the start.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -232,11 +233,40 @@ func TestNobodyOfTheGroupIsLeft(t *testing.T) {
 	_, _, stop := run(t, s, out)
 	out.Wait(within(t), t, 2)
 	stop()
-	for _, pid := range out.Bodies() {
-		status, err := os.ReadFile("/proc/" + pid + "/status")
-		if err == nil && !strings.Contains(string(status), "(zombie)") { // an orphan's zombie is init's
-			t.Errorf("process %s is left: %s", pid, status)
+	for _, body := range out.Bodies() {
+		pid, err := strconv.Atoi(body)
+		if err != nil {
+			t.Fatal(err)
 		}
+		if syscall.Kill(pid, 0) == nil && !zombie(pid) { // an orphan's zombie is init's
+			t.Errorf("process %d is left", pid)
+		}
+	}
+}
+
+// TestWhatACommandLeavesBehindEndsWithIt: it has given up its output, and the command is gone.
+func TestWhatACommandLeavesBehindEndsWithIt(t *testing.T) {
+	for name, ignore := range map[string]string{"ends when told": "", "has to be killed": "trap '' TERM; "} {
+		t.Run(name, func(t *testing.T) {
+			s, out := shell("("+ignore+"exec >/dev/null 2>&1; sleep 1000; sleep 1000) & echo $!"), &flowtest.Recorder{}
+			_, log, stop := run(t, s, out)
+			out.Wait(within(t), t, 1)
+			for ctx := within(t); !strings.Contains(log.String(), "command has ended"); {
+				select {
+				case <-time.After(time.Millisecond):
+				case <-ctx.Done():
+					t.Fatalf("the command has not ended: %s", log)
+				}
+			}
+			pid, err := strconv.Atoi(out.Bodies()[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if syscall.Kill(pid, 0) == nil && !zombie(pid) {
+				t.Errorf("process %d is left", pid)
+			}
+			stop()
+		})
 	}
 }
 
