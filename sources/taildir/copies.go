@@ -40,7 +40,7 @@ func (w *follower) holds(ctx context.Context, f *file) (bool, error) {
 		return false, err
 	}
 	o, err := w.original(f, info.Size())
-	if err != nil {
+	if err != nil && err != io.EOF {
 		return false, err
 	}
 	now := time.Now()
@@ -66,18 +66,18 @@ func (w *follower) holds(ctx context.Context, f *file) (bool, error) {
 
 // original returns the file that this one says the same as, as far as both go.
 func (w *follower) original(f *file, size int64) (*file, error) {
-	var first []byte
-	for _, o := range w.files {
-		if o == f || o.pos == 0 || o.group.dir != f.group.dir || !copyName(filepath.Base(o.path), filepath.Base(f.path)) {
+	first := make([]byte, min(size, headBytes))
+	if n, err := f.f.ReadAt(first, 0); n == 0 || err != nil && err != io.EOF {
+		return nil, err
+	}
+	for _, o := range w.files { // there may be thousands
+		if o.pos == 0 || len(o.head) == 0 || o.head[0] != first[0] || o == f {
 			continue
 		}
-		if first == nil {
-			first = make([]byte, min(size, headBytes))
-			if _, err := f.f.ReadAt(first, 0); err != nil {
-				return nil, err
-			}
+		if n := min(len(o.head), len(first)); !bytes.Equal(o.head[:n], first[:n]) {
+			continue
 		}
-		if n := min(len(o.head), len(first)); bytes.Equal(o.head[:n], first[:n]) && f.agrees(o, size) {
+		if o.group.dir == f.group.dir && copyName(filepath.Base(o.path), filepath.Base(f.path)) && f.agrees(o, size) {
 			return o, nil
 		}
 	}
