@@ -24,9 +24,9 @@ var jobs = []job{
 	{name: "memory", title: "TCP, memory, file", from: "tcp",
 		lines: map[string]int{"copier": 2_000_000, "agent": 2_000_000, "rsyslog": 1_000_000, "syslog-ng": 500_000, "flume": 300_000}},
 	{name: "file", title: "file, memory, file", from: "file",
-		lines: map[string]int{"copier": 2_000_000, "agent": 2_000_000, "rsyslog": 500_000, "syslog-ng": 500_000, "flume": 500_000}},
+		lines: map[string]int{"copier": 2_000_000, "agent": 2_000_000, "rsyslog": 200_000, "syslog-ng": 200_000, "flume": 300_000}},
 	{name: "durable", title: "TCP, durable queue, file", from: "tcp", acks: true,
-		lines: map[string]int{"copier": 1_000_000, "agent": 1_000_000, "rsyslog": 20_000, "rsyslog-assisted": 500_000, "syslog-ng": 500_000, "flume": 10_000}},
+		lines: map[string]int{"copier": 1_000_000, "agent": 1_000_000, "rsyslog": 3_000, "rsyslog-assisted": 200_000, "syslog-ng": 500_000, "flume": 5_000}},
 	{name: "null", title: "TCP, nothing", from: "tcp", null: true,
 		lines: map[string]int{"copier": 2_000_000, "agent": 2_000_000, "rsyslog": 1_000_000, "syslog-ng": 500_000, "flume": 300_000}},
 }

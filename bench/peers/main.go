@@ -9,6 +9,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -46,22 +47,26 @@ func run(ctx context.Context, args []string) error {
 	}
 	defer removeAgent()
 	var results []result
+	var failed []error
 	for _, j := range jobs {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), j.name) {
 			continue
 		}
 		r, err := compare(ctx, j, chosen, *rounds)
 		results = append(results, r)
+		if ctx.Err() != nil {
+			break
+		}
 		if err != nil {
-			return fmt.Errorf("%s: %w", j.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", j.name, err))
 		}
 	}
 	text := table(results, chosen, *rounds)
 	fmt.Print(text)
-	if *readme == "" {
-		return nil
+	if *readme == "" || ctx.Err() != nil {
+		return errors.Join(append(failed, ctx.Err())...)
 	}
-	return writeBetween(*readme, text)
+	return errors.Join(append(failed, writeBetween(*readme, text))...)
 }
 
 // say shows progress on standard error.
