@@ -73,7 +73,9 @@ func machine() string {
 		}
 	}
 	kernel, _ := os.ReadFile("/proc/sys/kernel/osrelease")
-	return fmt.Sprintf("%d cores of an %s, Linux %s", runtime.NumCPU(), model, bytes.TrimSpace(kernel))
+	load, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ = bytes.Cut(load, []byte(" "))
+	return fmt.Sprintf("%d cores of an %s, Linux %s, load average %s", runtime.NumCPU(), model, bytes.TrimSpace(kernel), load)
 }
 
 func median(v []float64) float64 {
