@@ -114,12 +114,13 @@ func (c *Channel) pickLaneLocked(cm *commit) *lane {
 	var best *lane
 	score := math.MaxInt
 	for i, d := range c.dirs {
-		l := laneOf(c.lanes[i*lanesPerDir:(i+1)*lanesPerDir], cm.size)
-		s := len(l.pending) + len(l.flying)
-		switch {
-		case l.gathering:
-			s = -2
-		case !l.busy:
+		lanes := c.lanes[i*lanesPerDir : (i+1)*lanesPerDir]
+		l := laneOf(lanes, cm)
+		s := 0
+		for _, o := range lanes {
+			s += len(o.pending) + len(o.flying)
+		}
+		if l.gathering {
 			s = -1
 		}
 		if d.failed || cm.count > 0 && len(c.dirs) > 1 && d.space.free < c.set.MinimumRequiredSpace {
@@ -132,10 +133,14 @@ func (c *Channel) pickLaneLocked(cm *commit) *lane {
 	return best
 }
 
-// laneOf chooses among the lanes of a directory.
-func laneOf(lanes []*lane, size int64) *lane {
+// laneOf chooses among the lanes of a directory. Acknowledgements join a group that waits for company and else keep out of
+// the first lane, so that who puts does not wait for the sync of one.
+func laneOf(lanes []*lane, cm *commit) *lane {
+	if cm.count == 0 && !lanes[0].gathering {
+		return lanes[len(lanes)-1]
+	}
 	for _, l := range lanes {
-		if !l.busy || l.gathering || l.queued+size <= shared {
+		if !l.busy || l.gathering || l.queued+cm.size <= shared {
 			return l
 		}
 	}
@@ -176,7 +181,7 @@ func (c *Channel) lead(l *lane) {
 // gather waits for the commits that the last groups lead one to expect: no longer than a part of what a sync takes. The
 // wait is too short for a timer, so it yields to those who would commit.
 func (c *Channel) gather(l *lane) {
-	limit := min(c.set.FsyncMaxDelay, l.syncTime/2)
+	limit := min(c.set.FsyncMaxDelay, l.syncTime/4)
 	c.mu.Lock()
 	want := int32(l.target + 0.5)
 	l.gathering = limit > 0 && l.waiting.Load() < want
