@@ -116,6 +116,9 @@ func (c *Channel) pickLaneLocked(cm *commit) *lane {
 	for i, d := range c.dirs {
 		lanes := c.lanes[i*lanesPerDir : (i+1)*lanesPerDir]
 		l := laneOf(lanes, cm)
+		if d.space.free-c.set.MinimumRequiredSpace < min(c.segSize, leastSegment) {
+			l = roomyLocked(lanes, cm.size)
+		}
 		s := 0
 		for _, o := range lanes {
 			s += len(o.pending) + len(o.flying)
@@ -145,6 +148,16 @@ func laneOf(lanes []*lane, cm *commit) *lane {
 		}
 	}
 	return slices.MinFunc(lanes, func(a, b *lane) int { return cmp.Compare(a.queued, b.queued) })
+}
+
+// roomyLocked returns the lane whose segment has room left, where there is none for another segment.
+func roomyLocked(lanes []*lane, size int64) *lane {
+	for _, l := range lanes {
+		if l.active != nil && l.active.end+size <= l.active.size {
+			return l
+		}
+	}
+	return lanes[0]
 }
 
 // lead writes one group and hands the lead on.

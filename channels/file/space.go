@@ -66,12 +66,15 @@ func isFullDisk(err error) bool {
 	return errors.Is(err, errNoSpace) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
 }
 
+// leastSegment is the smallest file that is worth making where the disk is nearly full.
+const leastSegment = 1 << 20
+
 // affordable returns the size of the next segment in d, smaller than want where the disk is nearly full.
 func (c *Channel) affordable(d *dataDir, want int64) (int64, error) {
 	c.look(d, 0)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	least := min(want, 1<<20)
+	least := min(want, leastSegment)
 	if spare := d.space.free - c.set.MinimumRequiredSpace; spare < want {
 		want = spare &^ (pageSize - 1)
 	}
