@@ -90,10 +90,11 @@ func TestAFailedSyncIsFollowedByANewFile(t *testing.T) {
 // Whatever operation of the disk fails once: every event that was taken is there, and when the sink is closed no file has
 // its in-use name.
 func TestEveryOperationMayFailOnce(t *testing.T) {
-	for _, rewinds := range []bool{true, false} {
-		for _, fileType := range []string{"DataStream", "CompressedStream\nhdfs.codeC = gzip", "SequenceFile"} {
-			for k := int64(1); failOnce(t, k, fileType, rewinds) && !t.Failed(); k++ {
-			}
+	for _, c := range []struct {
+		fileType string
+		rewinds  bool
+	}{{"DataStream", true}, {"CompressedStream\nhdfs.codeC = gzip", true}, {"SequenceFile", true}, {"DataStream", false}, {"SequenceFile", false}} {
+		for k := int64(1); failOnce(t, k, c.fileType, c.rewinds) && !t.Failed(); k++ {
 		}
 	}
 }
