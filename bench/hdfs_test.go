@@ -95,7 +95,7 @@ func BenchmarkHDFSPut(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer r.End(false)
-	const size, megabytes, rounds = 10_000, 100, 5
+	const size, megabytes, rounds = 10_000, 100, 3
 	_, text := hdfsBatch(b, size, "DataStream")
 	batches := megabytes << 20 / len(text)
 	big, small := filepath.Join(b.TempDir(), "big"), filepath.Join(b.TempDir(), "small")
