@@ -205,7 +205,7 @@ func TestParseMonitoring(t *testing.T) {
 		{map[string]string{"type": "org.apache.flume.instrumentation.http.HTTPMetricsServer"}, "http 0.0.0.0:41414", ""},
 		{map[string]string{"type": "prometheus"}, "prometheus 0.0.0.0:41414", ""},
 		{map[string]string{"type": "http", "port": "70000"}, "", "0 to 65535"},
-		{map[string]string{"type": "ganglia"}, "", "not in this version"},
+		{map[string]string{"type": "ganglia"}, "", "names no gmond"},
 		{map[string]string{"type": "com.example.Mine"}, "", "Java classes"},
 	} {
 		m, err := ParseMonitoring(func(k string) string { return c.props[k] })

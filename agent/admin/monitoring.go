@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 )
 
 // DefaultMonitoringPort is where Flume's metrics server listens.
@@ -11,9 +12,14 @@ const DefaultMonitoringPort = 41414
 
 // Monitoring is what the system properties `flume.monitoring.*` ask for.
 type Monitoring struct {
-	Type string // http or prometheus; empty: no server
+	Type string // http, prometheus or ganglia; empty: none
 	Host string // to listen on
 	Port int
+
+	// Of ganglia.
+	Hosts []string      // host:port of each gmond
+	Every time.Duration // between two reports
+	Old   bool          // in the format of Ganglia 3.0
 }
 
 // ParseMonitoring reads the properties, given without `flume.monitoring.` by get. An error says what this agent does not
@@ -27,9 +33,10 @@ func ParseMonitoring(get func(name string) string) (Monitoring, error) {
 	case "org.apache.flume.instrumentation.http.PrometheusHTTPMetricsServer":
 		m.Type = "prometheus"
 	case "ganglia", "org.apache.flume.instrumentation.GangliaServer":
-		return Monitoring{}, fmt.Errorf("flume.monitoring.type=%s: reports to Ganglia are not in this version; use http or prometheus and let a collector fetch the metrics", m.Type)
+		m.Type = "ganglia"
+		return m, m.gangliaSettings(get)
 	default:
-		return Monitoring{}, fmt.Errorf("flume.monitoring.type=%s: not known; http and prometheus are, Java classes cannot be loaded", m.Type)
+		return Monitoring{}, fmt.Errorf("flume.monitoring.type=%s: not known; http, prometheus and ganglia are, Java classes cannot be loaded", m.Type)
 	}
 	if s := get("port"); s != "" {
 		port, err := strconv.Atoi(s)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 
 	"goflume/agent/admin"
 	"goflume/internal/retry"
@@ -16,7 +17,13 @@ func (r *runner) serveMetrics() {
 		r.log.Error("No metrics server: " + err.Error())
 		return
 	}
-	if m.Type == "" {
+	switch m.Type {
+	case "":
+		return
+	case "ganglia":
+		g := admin.Ganglia{Sets: r.agent.Metrics(), Hosts: m.Hosts, Every: m.Every, Old: m.Old, Log: r.log}
+		r.log.Info("Metrics are sent to Ganglia", "hosts", strings.Join(m.Hosts, " "), "every", m.Every)
+		r.workers.Go(func() { g.Run(r.ctx) })
 		return
 	}
 	if ip := net.ParseIP(m.Host); m.Host != "localhost" && (ip == nil || !ip.IsLoopback()) {
