@@ -107,7 +107,7 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 
 	switch verb {
 	case "validate":
-		fs.StringVar(&o.format, "format", "text", "text, json or github")
+		fs.StringVar(&o.format, "format", "text", "text, json, github or sarif")
 		fs.BoolVar(&o.deny, "deny-warnings", false, "warnings fail as well")
 	case "graph":
 		fs.StringVar(&o.format, "format", "text", "text, mermaid or dot")

@@ -83,10 +83,12 @@ func validate(o *options, std streams) int {
 		err = conf.WriteJSON(std.out, c.issues)
 	case "github":
 		err = conf.WriteGitHub(std.out, c.issues)
+	case "sarif":
+		err = conf.WriteSARIF(std.out, version, c.issues)
 	case "text":
 		err = c.write(o, std)
 	default:
-		fmt.Fprintf(std.err, "agent validate: no format %q: text, json or github\n", o.format)
+		fmt.Fprintf(std.err, "agent validate: no format %q: text, json, github or sarif\n", o.format)
 		return exitUsage
 	}
 	if err != nil {
