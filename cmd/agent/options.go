@@ -120,6 +120,8 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 		fs.StringVarP(&o.output, "output", "o", "", "`FILE` to write, which must not exist")
 		fs.BoolVar(&o.full, "full", false, "with every property, commented out")
 		fs.StringVar(&o.example, "example", "", "the example of this `NAME`, or list for their names")
+	case "fmt":
+		fs.BoolVarP(&o.write, "write", "w", false, "write the files instead of printing them")
 	case "migrate":
 		fs.BoolVar(&o.execToTaildir, "exec-to-taildir", false, "make taildir sources of exec sources that run tail -F")
 		fs.BoolVarP(&o.write, "write", "w", false, "write the files instead of a diff")
