@@ -155,7 +155,8 @@ func (c *committer) told(partitions int, err error) {
 	}
 }
 
-// try sends the request once. Partitions whose commit succeeded are noted; the error is of one of the others.
+// try sends the request once. Partitions whose commit succeeded are noted; the error is of one of the others. A generation that
+// is refused may be behind the broker's, whose number is on the way to us.
 func (c *committer) try(ctx context.Context, r *sarama.OffsetCommitRequest, what map[place]int64) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, lookupTimeout, errLookupTimeout)
 	defer cancel()
@@ -189,11 +190,6 @@ func (c *committer) try(ctx context.Context, r *sarama.OffsetCommitRequest, what
 			c.unlink()
 		case sarama.ErrUnknownMemberId, sarama.ErrFencedInstancedId:
 			err = fmt.Errorf("%w: %w", errLost, code)
-		case sarama.ErrIllegalGeneration:
-			// The broker is ahead: while the session lives, its new number is on the way to us.
-			if c.session.Context().Err() != nil {
-				err = fmt.Errorf("%w: %w", errLost, code)
-			}
 		}
 		failed = fmt.Errorf("commit offset of topic %q partition %d: %w", at.topic, at.partition, err)
 	}
