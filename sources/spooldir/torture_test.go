@@ -32,7 +32,7 @@ type mortal struct {
 
 func newMortal(n int64, last func()) *mortal {
 	m := &mortal{}
-	m.FS = errfs.New(vfs.OS{}, func(c errfs.Call) error {
+	m.FS = errfs.New(unsynced{}, func(c errfs.Call) error {
 		if c.N >= n && !m.dead.Swap(true) {
 			last()
 		}
@@ -100,7 +100,7 @@ func TestDeathAtAnyMomentRepeatsABatchAtMost(t *testing.T) {
 				if died {
 					deaths++
 					rest := &flowtest.Recorder{}
-					p.disk = nil
+					p.disk = badDisk{errfs.New(unsynced{}, nil)}
 					stop := p.run(rest)
 					distinct := func() int { return len(set(append(slices.Clone(got), said(rest)...))) }
 					p.await("all lines", func() bool { return distinct() == len(want) })
