@@ -122,6 +122,9 @@ and jars in them are not loaded. Types of the configuration that such a jar woul
 	{"FL031", "an option is not supported", `
 The option changes where the configuration comes from or how the agent runs, so leaving it out in silence would
 run something else than what was asked for. The message names what to use instead.`},
+	{"FL032", "a password stands on the command line", `
+Every user of the machine sees the command lines of all processes (ps). The password of --conf-uri is better in a
+file that only the agent's user may read: --conf-password-file FILE.`},
 
 	{"FL101", "no agent of that name", `
 One file may hold several agents; a line belongs to the agent it starts with. --name takes one of them and may be

@@ -156,12 +156,16 @@ func (o *options) refused() []conf.Issue {
 	for i, uri := range o.uris {
 		if path, ok := strings.CutPrefix(uri, "file:"); ok {
 			o.files = append(o.files, "/"+strings.TrimLeft(path, "/"))
+		} else if path, ok := strings.CutPrefix(uri, "classpath:"); ok && o.confDir != "" {
+			o.files = append(o.files, filepath.Join(o.confDir, filepath.Clean("/"+path))) // the script has that folder in Java's class path
+		} else if ok {
+			refuse("--conf-uri "+uri+" without --conf", "say with --conf in which folder it is")
 		} else if !strings.Contains(uri, ":") {
 			o.files = append(o.files, uri)
 		} else if onWeb(uri) {
 			o.files = append(o.files, o.copyOf(i))
 		} else {
-			refuse("--conf-uri "+uri, instead+"; http, https and file are read")
+			refuse("--conf-uri "+uri, instead+"; http, https, file and classpath are read")
 		}
 	}
 	if o.zookeeper != "" {
@@ -175,6 +179,9 @@ func (o *options) refused() []conf.Issue {
 	}
 	warn := func(code, message, help string) {
 		issues = append(issues, conf.Issue{Severity: conf.Warning, Code: code, Message: message, Help: []string{help}})
+	}
+	if o.password != "" {
+		warn("FL032", "--conf-password can be read by every user of this machine while the agent runs", "write it into a file and name that with --conf-password-file")
 	}
 	if jars := o.jars(); len(jars) > 0 {
 		warn("FL030", "Java class path and plug-ins have no effect: "+strings.Join(jars, ", "), "`agent list` shows what this program has by itself")
