@@ -4,9 +4,10 @@
 //
 // Events go to lanes, two per data directory, each a log of its own with one segment file open for appending. A
 // transaction is one frame. Those who commit at the same time share one write and one fdatasync: the first does it, the
-// others wait. Segments are written with zeros before they are used, and used again when everything in them was
-// delivered, so that a sync writes data and no file system journal. An acknowledgement is a frame too; it names the
-// sequence numbers that were delivered, so that memory and restart do not depend on how much is queued.
+// others wait. The second lane takes acknowledgements, and events where the first has a large group to write. Segments
+// are written with zeros before they are used, and used again when everything in them was delivered, so that a sync
+// writes data and no file system journal. An acknowledgement is a frame too; it names the sequence numbers that were
+// delivered, so that memory and restart do not depend on how much is queued.
 //
 // A checkpoint holds which numbers are done, where reading and writing of each lane have come to, and the segments. The
 // two files of checkpointDir are written in turn, in place. A file is used again when neither knows it. On a full disk
