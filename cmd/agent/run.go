@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -276,7 +275,7 @@ func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
 	r.log.Info(fmt.Sprintf("ready in %d ms%s", time.Since(processStart).Milliseconds(), stop))
 	r.hint(plan)
 	r.manager.Ready(plan.Size())
-	r.workers.Go(debug.FreeOSMemory) // what only the start needed
+	r.workers.Go(slim)
 	return exitOK
 }
 

@@ -63,10 +63,13 @@ func NewReader(src io.Reader) *Reader { return NewReaderOf(src, []byte{'\n'}) }
 // counts only at a multiple of its length from the line's start.
 func NewReaderOf(src io.Reader, newline []byte) *Reader { return &Reader{src: src, newline: newline} }
 
-// NewLender returns a reader of the lines of src whose chunks are used again. What it returns goes into a batch by Adopt, or
-// is copied before the next Fill.
-func NewLender(src io.Reader) *Reader {
-	r := NewReader(src)
+// NewLender returns a reader of the lines of src whose chunks are used again. What it returns goes into a batch by Adopt or
+// Lend, or is copied before the next Fill.
+func NewLender(src io.Reader) *Reader { return NewLenderOf(src, []byte{'\n'}) }
+
+// NewLenderOf is NewLender with a newline as of NewReaderOf.
+func NewLenderOf(src io.Reader, newline []byte) *Reader {
+	r := NewReaderOf(src, newline)
 	r.lends = true
 	return r
 }
@@ -74,10 +77,15 @@ func NewLender(src io.Reader) *Reader {
 // Adopt adds a line, or a part of one, that the reader returned since the last Fill to the batch, whose Reset gives it
 // back.
 func (r *Reader) Adopt(b *event.Batch, line []byte) *event.Event {
+	r.Lend(b)
+	return b.Adopt(line)
+}
+
+// Lend is for a batch that adopts parts of what the reader returned since the last Fill by itself.
+func (r *Reader) Lend(b *event.Batch) {
 	if r.lent != nil {
 		b.Borrow(r.lent)
 	}
-	return b.Adopt(line)
 }
 
 // Close gives back the memory that the reader has for itself. The reader is not used any more.

@@ -31,7 +31,7 @@ func newTextLines(src *stream, at int64, headers []event.Header, s *Settings) (*
 	if err != nil {
 		return nil, err
 	}
-	return &textLines{lines: lines.NewReaderOf(src, t.newline), text: t, out: s.OutputCharset, plain: s.OutputCharset.IsUTF8(),
+	return &textLines{lines: lines.NewLenderOf(src, t.newline), text: t, out: s.OutputCharset, plain: s.OutputCharset.IsUTF8(),
 		headers: headers, max: s.MaxLineLength, newline: len(t.newline), at: skip}, nil
 }
 
@@ -102,6 +102,7 @@ func (r *textLines) rest(b *event.Batch, q *quota, rest []byte) error {
 }
 
 func (r *textLines) add(b *event.Batch, q *quota, raw []byte) error {
+	r.lines.Lend(b)
 	body, err := r.text.decode(b, raw)
 	if err != nil {
 		return fmt.Errorf("in the line at byte %d: %w", r.at, err)
