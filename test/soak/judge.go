@@ -1,6 +1,7 @@
 package soak
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 // Limits of what the agent may hold when all is over. Beyond them something is left over.
 const (
-	patience       = 4 * time.Minute // for everything to arrive, and for the agent to come to rest
+	patience       = 8 * time.Minute // for everything to arrive, and for the agent to come to rest
 	moreMemory     = 24 << 20        // bytes, and a fifth, that the last third of a life may have beyond the one before
 	moreGoroutines = 12              // at rest, beyond the most of the quiet start
 	moreFiles      = 12              // descriptors, likewise
@@ -30,11 +31,16 @@ const (
 func await(ctx context.Context, limit time.Duration, probe func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var last error // what was wrong before the time was over
 	for {
 		err := probe(ctx)
-		if err == nil || ctx.Err() != nil {
-			return err
+		if err == nil {
+			return nil
 		}
+		if ctx.Err() != nil {
+			return cmp.Or(last, err)
+		}
+		last = err
 		wait(ctx, time.Second)
 	}
 }
