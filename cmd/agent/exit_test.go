@@ -48,10 +48,15 @@ func TestFolderThatCannotBeMadeEndsWith73(t *testing.T) {
 }
 
 func TestBugEndsWith70(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv("TMPDIR", dir)
 	var out strings.Builder
 	code := guarded(streams{err: &out}, func() int { panic("a test's") })
 	if code != exitSoftware || !strings.Contains(out.String(), "panic: a test's") || !strings.Contains(out.String(), "exit_test.go") {
 		t.Errorf("code %d, %s; want 70 and the stack", code, out.String())
+	}
+	if report, _ := filepath.Glob(dir + "/agent-crash-*.txt"); len(report) != 1 || !strings.Contains(out.String(), "please report it with "+report[0]) {
+		t.Errorf("reports %v, said %s", report, out.String())
 	}
 	if code := guarded(streams{}, func() int { return exitOK }); code != exitOK {
 		t.Errorf("code %d without a panic", code)
