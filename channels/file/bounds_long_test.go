@@ -10,6 +10,7 @@ const (
 	flipStep      = 1
 	errorScripts  = 100
 	importStep    = 1
+	fullStep      = 10 << 10
 	killPoints    = 20
 	importKills   = 1
 	killRounds    = 1000

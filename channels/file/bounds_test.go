@@ -10,6 +10,7 @@ const (
 	flipStep      = 61
 	errorScripts  = 2
 	importStep    = 7
+	fullStep      = 150 << 10
 	killPoints    = 1
 	importKills   = 4
 	killRounds    = 30

@@ -295,7 +295,7 @@ func TestEveryOperationFailsOnce(t *testing.T) {
 }
 
 func TestFullDiskRefusesPutsAndDrainsToEmpty(t *testing.T) {
-	for size := int64(300 << 10); size < 900<<10; size += 50 << 10 {
+	for size := int64(300 << 10); size < 900<<10; size += fullStep {
 		disk := memfs.New()
 		disk.Size = size
 		s := small()
