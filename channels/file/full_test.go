@@ -3,6 +3,7 @@ package file
 import (
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -25,9 +26,9 @@ func TestNoRoomForOneKindOfFile(t *testing.T) {
 		for seed := range uint64(6) {
 			rng := rand.New(rand.NewPCG(seed, 12))
 			disk := memfs.New()
-			full := false
+			var full atomic.Bool // the channel asks from goroutines of its own
 			e := errfs.New(disk, func(c errfs.Call) error {
-				if full && hit(c) {
+				if full.Load() && hit(c) {
 					return syscall.ENOSPC
 				}
 				return nil
@@ -58,11 +59,11 @@ func TestNoRoomForOneKindOfFile(t *testing.T) {
 			for ; n < 30+rng.IntN(100); n++ {
 				step(n)
 			}
-			full = true
+			full.Store(true)
 			for end := n + 100; n < end; n++ {
 				step(n)
 			}
-			full = false
+			full.Store(false)
 			mustPut(t, c, numbered(n*10, 10)) // room again: it goes on
 			put = append(put, n)
 			if err := c.Healthy(); err != nil {

@@ -38,13 +38,10 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// lack skips the test for what is missing, or fails it where real tests are required.
+// lack skips the test for what is missing.
 func lack(t *testing.T, what string) {
 	t.Helper()
-	if os.Getenv("GOFLUME_REAL") == "require" {
-		t.Fatal(what)
-	}
-	t.Skip(what)
+	service.Lacks(t, what)
 }
 
 // need is for tests that need the programs.

@@ -239,6 +239,9 @@ func (r *reader) take(t *testing.T, s step) (shown []string, ok bool) {
 		r.env = append(r.env, name+"="+r.here(value)) // in every terminal: the reader is told so
 		return nil, true
 	}
+	if strings.HasPrefix(s.typed, "kill -9") {
+		<-time.After(3 * time.Second) // as a reader's hand does: what was shown is committed then, and will not be shown twice
+	}
 	for deadline := time.Now().Add(patience); ; {
 		term.env = r.env
 		if err := term.start(r.here(s.typed)); err != nil {

@@ -26,6 +26,7 @@ type KerberosServer struct {
 	Keytab   string // file, with flume and the other principals
 
 	run *Run
+	mit mit
 	env []string // of MIT's tools
 }
 

@@ -3,6 +3,7 @@ package service
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -59,9 +60,5 @@ func Namespaced(t *testing.T) bool {
 // unable ends a test that this machine cannot run.
 func unable(t *testing.T, err error) {
 	t.Helper()
-	if requiring() {
-		t.Fatalf("needs user, mount and network name spaces: %v", err)
-	}
-	say("SKIPPED %s: no name spaces: %v", t.Name(), err)
-	t.Skipf("needs user, mount and network name spaces: %v", err)
+	Lacks(t, fmt.Errorf("user, mount and network name spaces: %w", err))
 }

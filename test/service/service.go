@@ -15,6 +15,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -164,7 +165,28 @@ func require(tb testing.TB, sets []Set) {
 	}
 }
 
-// requiring tells whether a test fails that this machine cannot run.
+// Lacks skips a test for something that this machine lacks beside Java and Maven: a tool of Debian's that cannot be fetched, root,
+// name spaces. make test-real lists at its end what was skipped so.
+func Lacks(tb testing.TB, what any) {
+	tb.Helper()
+	say("SKIPPED %s: %v", tb.Name(), what)
+	if name := os.Getenv(SkippedEnv); name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		_, err = fmt.Fprintf(f, "%s: %v\n", tb.Name(), what)
+		if err := errors.Join(err, f.Close()); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	tb.Skip(what)
+}
+
+// SkippedEnv names the variable with the file in which Lacks notes what it skipped.
+const SkippedEnv = "GOFLUME_SKIPPED"
+
+// requiring tells whether a test fails that lacks Java or Maven.
 func requiring() bool { return os.Getenv("GOFLUME_REAL") == "require" }
 
 // say prints a progress line.

@@ -11,9 +11,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -149,8 +151,16 @@ func test(ctx context.Context, flags []string) error {
 	packages = slices.Compact(packages)
 	args := append([]string{"test", "-count=1", "-p=1", "-timeout=30m", "-run=^TestReal"}, flags...)
 	cmd := exec.CommandContext(ctx, "go", append(args, packages...)...)
-	cmd.Env = append(os.Environ(), "GOFLUME_REAL=require")
+	skipped := filepath.Join(os.TempDir(), fmt.Sprintf("goflume-skipped-%d", os.Getpid()))
+	defer os.Remove(skipped)
+	cmd.Env = append(os.Environ(), "GOFLUME_REAL=require", service.SkippedEnv+"="+skipped)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
-	return cmd.Run()
+	ran := cmd.Run()
+	if list, err := os.ReadFile(skipped); err == nil {
+		fmt.Printf("NOT RUN, as this machine lacks what they need:\n%s", list)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return errors.Join(ran, err)
+	}
+	return ran
 }
