@@ -80,6 +80,7 @@ func (w *world) judge(ctx context.Context, t *testing.T) {
 	}
 	verdicts, err := w.verdicts(ctx)
 	if err != nil { // sources may have a little left, and servers may have to come round
+		t.Logf("%.1f s after the end not all is there yet: %v", time.Since(begin).Seconds(), err)
 		err = await(ctx, patience, func(ctx context.Context) (err error) {
 			verdicts, err = w.verdicts(ctx)
 			return err
