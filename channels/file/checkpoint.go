@@ -384,12 +384,12 @@ func (c *Channel) dropLocked(drop []*segment, gen uint64) {
 	}
 }
 
-// freeableLocked returns the dropped segments that neither of the two checkpoints knows.
+// freeableLocked returns the dropped segments that neither of the two checkpoints knows and nobody writes to.
 func (c *Channel) freeableLocked() []*segment {
 	older := min(c.slots[0].gen, c.slots[1].gen)
 	var free, keep []*segment
 	for _, s := range c.dropped {
-		if s.dropped <= older {
+		if s.dropped <= older && !s.sealing {
 			free = append(free, s)
 		} else {
 			keep = append(keep, s)

@@ -74,6 +74,7 @@ func (c *Channel) sealAll() bool {
 	for _, l := range c.lanes {
 		for _, s := range l.segs {
 			if s.closed && !s.poisoned && !s.sealed {
+				s.sealing = true
 				todo = append(todo, s)
 			}
 		}
@@ -87,7 +88,7 @@ func (c *Channel) sealAll() bool {
 			}
 		}
 		c.mu.Lock()
-		s.sealed, s.puts = true, nil
+		s.sealed, s.sealing, s.puts = true, false, nil
 		c.mu.Unlock()
 	}
 	return some

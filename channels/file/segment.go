@@ -123,6 +123,7 @@ type segment struct {
 	closed      bool // nothing is appended any more
 	poisoned    bool // a write or sync failed: never touched again
 	sealed      bool
+	sealing     bool   // its index is about to be written: the file is not used for anything else
 	dropped     uint64 // generation of the first checkpoint without it
 }
 
