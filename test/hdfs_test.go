@@ -3,6 +3,7 @@ package test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -89,9 +90,16 @@ func TestRealHDFSReturnsAfterKills(t *testing.T) {
 	if err := h.AwaitDatanodes(ctx, 3); err != nil {
 		t.Fatal(err)
 	}
-	got, err := dialHDFS(t, h).ReadFile("/kept")
-	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("read %q, %v; want %q", got, err, want)
+	restarted := dialHDFS(t, h)
+	err := service.Await(ctx, "the file after the restart", func(context.Context) error { // datanodes report their blocks a while after they come back
+		got, err := restarted.ReadFile("/kept")
+		if err == nil && !bytes.Equal(got, want) {
+			err = fmt.Errorf("read %q, want %q", got, want)
+		}
+		return err
+	}, h.Namenode)
+	if err != nil {
+		t.Error(err)
 	}
 }
 

@@ -14,7 +14,8 @@ import (
 	"goflume/test/service"
 )
 
-// tailUntilFull follows a directory into a channel that takes 500 events and that nobody drains.
+// tailUntilFull follows a directory into a channel that takes 500 events and that nobody drains. Batches of one fill it
+// wherever a read ends.
 func tailUntilFull(dir string) string {
 	return fmt.Sprintf(`
 a1.sources = r1
@@ -25,6 +26,7 @@ a1.sources.r1.filegroups = f1
 a1.sources.r1.filegroups.f1 = %s/.*[.]log
 a1.sources.r1.positionFile = %s/positions.json
 a1.sources.r1.writePosInterval = 100
+a1.sources.r1.batchSize = 1
 a1.channels.c1.type = memory
 a1.channels.c1.capacity = 500
 `, dir, dir)
