@@ -47,7 +47,8 @@ type Pipelined interface {
 	// once, from any goroutine, in any order; the events are valid until then. Fail-stop: after the first failure nothing
 	// started later is delivered and Start errs, until Abort.
 	Start(ctx context.Context, events []event.Event, done func(error)) error
-	// Window is the number of transactions that may be open.
+	// Window is the number of transactions that may be open. While it is 1 the flow calls Write as with any sink; it asks
+	// again before each.
 	Window() int
 	// Abort returns when every done was called; then Start works again.
 	Abort()

@@ -36,13 +36,16 @@ func TestRealHDFSSinkWithKerberos(t *testing.T) {
 				start := time.Now()
 				for i := range batches {
 					batch := lines(size*i, size*i+size)
-					if p, ok := s.(sinks.Pipelined); ok {
+					if p := s.(sinks.Pipelined); p.Window() > 1 {
 						if err := p.Start(t.Context(), batch, func(err error) { done <- err }); err != nil {
 							t.Fatal(err)
 						}
 						continue
 					}
 					done <- s.Write(t.Context(), batch)
+				}
+				if together := s.(sinks.Pipelined).Window() > 1; together != (protection != "authentication" || commit == "close") {
+					t.Errorf("%s: several batches share a close: %v", commit, together)
 				}
 				for range batches {
 					if err := <-done; err != nil {

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"os"
@@ -222,5 +223,38 @@ func TestRealHDFSSinkFinishesWhatACrashLeft(t *testing.T) {
 	wantLines(t, client, "/crash", 3000)
 	if err := dead.Close(t.Context()); err != nil {
 		t.Logf("closing the one that lost its files: %v", err)
+	}
+}
+
+// In safe mode a batch fails and the next try delivers it; its reason is told in one line. A pipeline that is shorter than
+// `hdfs.minBlockReplicas` wants ends a file after each batch, 30 times.
+func TestRealHDFSSinkWaitsOutSafeMode(t *testing.T) {
+	h := service.Shared(t, service.HDFS{Datanodes: 3})
+	asFlumeUser(t)
+	const size, batches = 10, 40
+	s, set := hdfsSink(t, t.TempDir(), textFiles+"hdfs.minBlockReplicas = 4\nhdfs.path = "+h.URL()+"/safemode\n")
+	if err := h.SafeMode(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Write(t.Context(), lines(0, size))
+	if err2 := h.SafeMode(context.WithoutCancel(t.Context()), false); err2 != nil {
+		t.Fatal(err2)
+	}
+	if err == nil || !strings.Contains(err.Error(), "safe mode") {
+		t.Errorf("Write in safe mode: %v, want an error that says so", err)
+	}
+	for i := range batches {
+		deliver(t, s, lines(i*size, i*size+size), time.Minute)
+	}
+	awaitMended(t, set, time.Minute)
+	if err := s.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	client := dialHDFS(t, h)
+	if n := len(walkFiles(t, client, "/safemode")); n != 31 {
+		t.Errorf("%d files, want 31", n)
+	}
+	if twice := wantLines(t, client, "/safemode", batches*size); twice != 0 {
+		t.Errorf("%d lines came twice", twice)
 	}
 }

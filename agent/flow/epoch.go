@@ -68,7 +68,7 @@ func (e *epoch) land(f *flight, err error) {
 	}
 }
 
-// pipeline runs one epoch with the sink picked, in the wiring that h holds.
+// pipeline runs one epoch with the sink picked, in the wiring that h holds; or one Write, where no more may be in flight.
 func (r *run) pipeline(ctx context.Context, h *held[outletWiring], i int) {
 	l := h.wiring.links[i]
 	window, err := safe.Value(l.pipe.Window)
@@ -77,7 +77,10 @@ func (r *run) pipeline(ctx context.Context, h *held[outletWiring], i int) {
 		r.until = time.Now().Add(r.after.Next())
 		return
 	}
-	window = max(window, 1)
+	if window <= 1 {
+		r.write(ctx, h.wiring, i)
+		return
+	}
 	e := &epoch{r: r, l: l, slots: make(chan struct{}, window), fifo: make(chan *flight, window),
 		landed: make(chan struct{}, 1), ended: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(r.hard)

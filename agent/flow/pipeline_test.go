@@ -190,6 +190,27 @@ func TestPipelineCommitErrorIsDeliveredAgain(t *testing.T) {
 	})
 }
 
+// A sink may say from batch to batch whether it gains from several in flight.
+func TestAWindowOfOneIsWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := &flowtest.FakeChannel{}
+		fill(t, c, 0, 30)
+		starts := 0
+		p := &flowtest.FakePipe{Auto: true, Size: 1, OnStart: func(context.Context, []event.Event) error { starts++; return nil }}
+		p.Batch = 10
+		p.OnWrite = func(context.Context, []event.Event) error { p.Size++; return nil }
+		r := start(t, one(newSink("k1", p), c))
+		synctest.Wait()
+		wantBodies(t, p, texts(0, 30))
+		if starts != 2 {
+			t.Errorf("%d batches started, want 2 after one that was written", starts)
+		}
+		if err := r.end(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // doubleReporter reports each batch twice, the second time with an error.
 type doubleReporter struct{ *flowtest.FakePipe }
 

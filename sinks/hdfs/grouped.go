@@ -11,8 +11,8 @@ import (
 	"goflume/sinks"
 )
 
-// grouped is the sink with `hdfs.commit = close`: several batches share one close of their files, which costs as much as
-// writing thousands of lines.
+// grouped is the sink as the flow sees it. With `hdfs.commit = close`, and where acknowledgements cannot be seen, several
+// batches share one close of their files, which costs as much as writing thousands of lines.
 type grouped struct {
 	*Sink
 
@@ -35,8 +35,19 @@ const (
 
 var errAborted = errors.New("taken back: the flow gives the batch up")
 
-// Window is the number of batches that may wait.
-func (g *grouped) Window() int { return groupWindow }
+// Window is the number of batches that may wait. Whether acknowledgements can be seen shows at the first of them.
+func (g *grouped) Window() int {
+	g.gate.Lock()
+	defer g.gate.Unlock()
+	return g.windowLocked()
+}
+
+func (g *grouped) windowLocked() int {
+	if g.settings.Commit == "close" || g.unseen {
+		return groupWindow
+	}
+	return 1
+}
 
 // Start puts a batch into the files. done is called when they were closed after it.
 func (g *grouped) Start(ctx context.Context, events []event.Event, done func(error)) error {
@@ -52,7 +63,7 @@ func (g *grouped) Start(ctx context.Context, events []event.Event, done func(err
 	}
 	g.waiting = append(g.waiting, done)
 	switch {
-	case len(g.waiting) >= groupWindow:
+	case len(g.waiting) >= g.windowLocked():
 		g.commit(ctx)
 	case g.timer == nil:
 		var timer *time.Timer

@@ -41,7 +41,7 @@ func testEnv(t testing.TB, state string) registry.Env {
 // build makes a sink of key = value lines.
 func build(t *testing.T, env registry.Env, lines string) *Sink {
 	t.Helper()
-	return buildAny(t, env, lines).(*Sink)
+	return buildAny(t, env, lines).(*grouped).Sink
 }
 
 func buildAny(t *testing.T, env registry.Env, lines string) sinks.Sink {

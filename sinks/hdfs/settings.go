@@ -98,8 +98,9 @@ type Settings struct {
 	UseRawLocalFileSystem bool `conf:"hdfs.useRawLocalFileSystem"`
 
 	// When events on HDFS are taken as delivered: hflush is when every datanode of the pipeline has acknowledged to have
-	// them in memory, as in Flume, which the loss of power of all of them does not survive; close is when the file was closed after them, to be appended to by the next ones. Several batches then share one close.
-	// Where data transfer is encrypted or signed acknowledgements cannot be seen, and hflush closes after every batch.
+	// them in memory, as in Flume, which the loss of power of all of them does not survive; close is when the file was closed
+	// after them, to be appended to by the next ones: up to 32 batches or 250 ms share one close. Where data transfer is
+	// encrypted or signed acknowledgements cannot be seen, and hflush is as close.
 	Commit string `conf:"hdfs.commit" enum:"hflush|close"`
 	// When files on file:/// are forced to the disk: batch is before each batch is taken as delivered, roll when a file is
 	// closed, none never; auto is batch behind a channel that survives a crash, else roll.
@@ -188,9 +189,10 @@ func compileName(name string, o escape.Options) (*escape.Template, error) {
 	return escape.Compile(name, o)
 }
 
-// Few events in a file, and lines of an average log, for a prediction.
+// Few events in a file, a short life of one, and lines of an average log, for a prediction.
 const (
 	fewEvents   = 1000
+	shortAge    = 3 * time.Second
 	typicalLine = 200
 	typicalRate = 1000 // events a second
 )
@@ -204,13 +206,18 @@ func (s Settings) Advice() []conf.Advice {
 	if n := int(min(s.RollSize/typicalLine+1, fewEvents)); s.RollSize > 0 && (events == 0 || n < events) {
 		events, key, value = n, "hdfs.rollSize", fmt.Sprint(s.RollSize, " bytes")
 	}
-	if events == 0 || events >= fewEvents {
+	at, files := "", 0
+	if events > 0 && events < fewEvents {
+		at, files = fmt.Sprintf("at %s events a second ", thousands(typicalRate)), typicalRate*3600/events
+	} else if s.RollInterval > 0 && s.RollInterval <= shortAge {
+		key, value, files = "hdfs.rollInterval", s.RollInterval.String(), int(time.Hour/s.RollInterval)
+	}
+	if files == 0 {
 		return nil
 	}
 	return []conf.Advice{{
 		Severity: conf.Warning, Code: "FL430", Key: key,
-		Text: fmt.Sprintf("a file is closed after %s: at %s events a second that makes %s files an hour", value,
-			thousands(typicalRate), thousands(typicalRate*3600/events)),
+		Text: fmt.Sprintf("a file is closed after %s: %sthat makes %s files an hour", value, at, thousands(files)),
 		Help: []string{"for files by size write `hdfs.rollSize = 134217728`, `hdfs.rollCount = 0` and `hdfs.rollInterval = 3600`"},
 	}}
 }

@@ -50,7 +50,7 @@ type Sink struct {
 	touched  []*bucket // of this batch
 	lastLog  time.Time // of confined values
 	unlogged int
-	unseen   bool // was logged
+	unseen   bool // acknowledgements cannot be seen
 
 	mu        sync.Mutex // files are closed side by side
 	openFiles int
@@ -67,8 +67,8 @@ var (
 // New returns an hdfs sink.
 func New(env registry.Env, s Settings) (sinks.Sink, error) {
 	sink, err := newSink(env, s, hadoop.Open)
-	if err != nil || s.Commit != "close" {
-		return sink, err
+	if err != nil {
+		return nil, err
 	}
 	return &grouped{Sink: sink}, nil
 }
@@ -340,8 +340,8 @@ func (s *Sink) sync(ctx context.Context) error {
 		}
 		if unseen && !s.unseen {
 			s.unseen = true
-			s.log.Warn("The data transfer is encrypted, so that acknowledgements cannot be seen: files are closed after every batch. "+
-				"With hdfs.commit = close several batches share one close", "file", b.file.inUse)
+			s.log.Warn("The data transfer is encrypted or signed, so that acknowledgements cannot be seen: files are closed and appended to, as with hdfs.commit = close",
+				"file", b.file.inUse)
 		}
 	}
 	return nil

@@ -250,7 +250,9 @@ func TestSettingsThatCannotWorkAreRefused(t *testing.T) {
 		"hdfs.path = /x\nhdfs.round = true\nhdfs.roundValue = 61":                 "hdfs.roundValue",
 		"hdfs.path = /x\nhdfs.codeC = gzip\nhdfs.fileType = DataStream":           "hdfs.codeC",
 		"hdfs.path = /x\nhdfs.kerberosPrincipal = a":                              "hdfs.kerberosPrincipal",
+		"hdfs.path = viewfs://mounts/x":                                           "hdfs.path",
 		"hdfs.path = /x\nhdfs.codeC = lzo":                                        "hdfs.codeC",
+		"hdfs.path = /x\nhdfs.codeC = LZOP":                                       "hdfs.codeC",
 		"hdfs.path = /x\nhdfs.fileType = CompressedStream":                        "hdfs.fileType",
 		"hdfs.path = /x\nhdfs.writeFormat = com.example.Mine":                     "hdfs.writeFormat",
 		"hdfs.path = /x\nhdfs.batchSize = 0":                                      "hdfs.batchSize",
@@ -273,7 +275,7 @@ func TestTypesAndCodecsInAnyCase(t *testing.T) {
 	dir := t.TempDir()
 	for settings, suffix := range map[string]string{
 		"hdfs.fileType = compressedSTREAM\nhdfs.codeC = BZIP2": ".bz2", "hdfs.codeC = org.apache.hadoop.io.compress.Lz4Codec": ".lz4",
-		"hdfs.fileType = sequencefile\nhdfs.codeC = none\nhdfs.writeFormat = text": "", "hdfs.codeC = zstandard\nhdfs.fileSuffix = .x": ".x",
+		"hdfs.fileType = sequencefile\nhdfs.rollTimerPoolSize = 4\nhdfs.codeC = none\nhdfs.writeFormat = text": "", "hdfs.codeC = zstandard\nhdfs.fileSuffix = .x": ".x",
 	} {
 		s := opened(t, testEnv(t, t.TempDir()), "hdfs.path = file://"+dir+"\n"+settings)
 		write(t, s, "a")
@@ -293,21 +295,24 @@ func TestAKeyThatIsNoNumberIsRefused(t *testing.T) {
 }
 
 func TestTinyFilesAreForetold(t *testing.T) {
-	advice := func(count int, size int64) string {
+	advice := func(count int, size int64, age time.Duration) string {
 		s := defaults
-		s.RollCount, s.RollSize = count, size
+		s.RollCount, s.RollSize, s.RollInterval = count, size, age
 		for _, a := range s.Advice() {
 			return a.Code + " " + a.Key + " " + a.Text
 		}
 		return ""
 	}
-	if a := advice(10, 1024); !strings.Contains(a, "FL430 hdfs.rollSize") || !strings.Contains(a, "600,000 files") {
+	if a := advice(10, 1024, 30*time.Second); !strings.Contains(a, "FL430 hdfs.rollSize") || !strings.Contains(a, "600,000 files") {
 		t.Errorf("defaults: %q, want the files per hour by size", a)
 	}
-	if a := advice(10, 0); !strings.Contains(a, "FL430 hdfs.rollCount") || !strings.Contains(a, "360,000 files") {
+	if a := advice(10, 0, 0); !strings.Contains(a, "FL430 hdfs.rollCount") || !strings.Contains(a, "360,000 files") {
 		t.Errorf("rollCount 10: %q, want 360,000 files", a)
 	}
-	if a := advice(0, 128<<20); a != "" {
+	if a := advice(0, 128<<20, 2*time.Second); !strings.Contains(a, "FL430 hdfs.rollInterval a file is closed after 2s: that makes 1,800 files") {
+		t.Errorf("rollInterval 2: %q, want 1,800 files", a)
+	}
+	if a := advice(0, 128<<20, time.Hour); a != "" {
 		t.Errorf("128 MiB: %q, want nothing", a)
 	}
 }

@@ -112,7 +112,7 @@ func (c Agent) Start(ctx context.Context, r *Run) (*AgentServer, error) {
 		"-Dflume.monitoring.host="+a.host, "-Dflume.monitoring.port="+strconv.Itoa(a.monitor))
 	argv = append(argv, c.Args...)
 	a.Process, err = r.Start(Command{Name: "agent", Argv: argv, Env: append([]string{
-		"XDG_STATE_HOME=" + filepath.Join(r.Dir, "state"), "XDG_RUNTIME_DIR=" + filepath.Join(r.Dir, "tmp"),
+		"STATE_DIRECTORY=" + filepath.Join(r.Dir, "state", "goflume"), "XDG_RUNTIME_DIR=" + filepath.Join(r.Dir, "tmp"),
 	}, c.Env...)})
 	if err != nil {
 		return nil, err
