@@ -13,7 +13,7 @@ import (
 )
 
 // bound is how long a call may take that has nothing to wait for, on a slow machine.
-const bound = 20 * time.Second
+const bound = time.Minute
 
 // OpenChannel returns a new channel, empty and open, with that capacity and transactionCapacity in events. The suite
 // closes it. A type without such limits ignores them and says 0 in Stats; what needs them is then left out.

@@ -64,6 +64,12 @@ func (b *buffer) String() string {
 // run starts a source. ended is what Run returned, once it has.
 func run(t *testing.T, s Settings, out sources.Output) (src *Source, log *buffer, stop func() error) {
 	t.Helper()
+	return runPatiently(t, s, out, 50*time.Millisecond)
+}
+
+// runPatiently is run with the time that the command may take to end.
+func runPatiently(t *testing.T, s Settings, out sources.Output, patience time.Duration) (src *Source, log *buffer, stop func() error) {
+	t.Helper()
 	log = &buffer{}
 	made, err := New(registry.Env{
 		Log:     slog.New(slog.NewTextHandler(log, nil)),
@@ -73,7 +79,7 @@ func run(t *testing.T, s Settings, out sources.Output) (src *Source, log *buffer
 		t.Fatal(err)
 	}
 	src = made.(*Source)
-	src.patience = 50 * time.Millisecond
+	src.patience = patience
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- src.Run(ctx, out) }()
@@ -83,7 +89,7 @@ func run(t *testing.T, s Settings, out sources.Output) (src *Source, log *buffer
 }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -101,7 +107,7 @@ func wantBodies(t *testing.T, out *flowtest.Recorder, want ...string) {
 
 func TestSource(t *testing.T) {
 	said := 0
-	pipes := map[sources.Source]string{}
+	pipes := map[sources.Source]*os.File{}
 	flowtest.Source(t, flowtest.SourceCase{
 		Retries: true,
 		New: func(t *testing.T) sources.Source {
@@ -109,12 +115,17 @@ func TestSource(t *testing.T) {
 			if err := syscall.Mkfifo(pipe, 0o600); err != nil {
 				t.Fatal(err)
 			}
-			s := shell("while :; do cat " + pipe + "; done")
+			both, err := os.OpenFile(pipe, os.O_RDWR, 0) // it never comes to its end, and nothing in it is lost
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { both.Close() })
+			s := shell("exec cat " + pipe)
 			src, err := New(registry.Env{Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(metric.Source, "a1", "r1", "exec")}, s)
 			if err != nil {
 				t.Fatal(err)
 			}
-			pipes[src] = pipe
+			pipes[src] = both
 			return src
 		},
 		Feed: func(t *testing.T, s sources.Source, n int) (bodies []string) {
@@ -122,7 +133,7 @@ func TestSource(t *testing.T) {
 				said++
 				bodies = append(bodies, fmt.Sprint(said))
 			}
-			if err := os.WriteFile(pipes[s], []byte(strings.Join(bodies, "\n")+"\n"), 0); err != nil {
+			if _, err := pipes[s].WriteString(strings.Join(bodies, "\n") + "\n"); err != nil {
 				t.Fatal(err)
 			}
 			return bodies
@@ -210,15 +221,19 @@ func TestACommandThatEndsIsRunAgainIfAsked(t *testing.T) {
 }
 
 func TestStopEndsTheGroupAndSendsWhatItPrinted(t *testing.T) {
-	for name, command := range map[string]string{
-		"ends when told":   "trap 'echo bye; exit' TERM; echo hello; sleep 1000 & wait",
-		"forks":            "(trap 'echo bye; exit' TERM; sleep 1000 & wait) & echo hello",
-		"has to be killed": "trap '' TERM; echo hello; echo bye; sleep 1000; sleep 1000",
+	const told = "trap 'echo bye; exit' TERM; echo hello; while :; do sleep 0.01; done"
+	for name, c := range map[string]struct {
+		command  string
+		patience time.Duration
+	}{
+		"ends when told":   {told, 10 * time.Second},
+		"forks":            {"(" + told + ") &", 10 * time.Second},
+		"has to be killed": {`trap '' TERM; printf 'hello\nbye\n'; sleep 1000; sleep 1000`, 50 * time.Millisecond},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, out := shell(command), &flowtest.Recorder{}
+			s, out := shell(c.command), &flowtest.Recorder{}
 			s.BatchSize, s.BatchTimeout = 2, 10*time.Millisecond
-			_, _, stop := run(t, s, out)
+			_, _, stop := runPatiently(t, s, out, c.patience)
 			out.Wait(within(t), t, 1)
 			if err := stop(); err != nil {
 				t.Errorf("Run: %v", err)
@@ -238,8 +253,19 @@ func TestNobodyOfTheGroupIsLeft(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if syscall.Kill(pid, 0) == nil && !zombie(pid) { // an orphan's zombie is init's
-			t.Errorf("process %d is left", pid)
+		awaitEnd(t, pid)
+	}
+}
+
+// awaitEnd waits for the end of a process that has been killed, or told to end.
+func awaitEnd(t *testing.T, pid int) {
+	t.Helper()
+	for ctx := within(t); syscall.Kill(pid, 0) == nil && !zombie(pid); { // an orphan's zombie is init's
+		select {
+		case <-time.After(time.Millisecond):
+		case <-ctx.Done():
+			syscall.Kill(pid, syscall.SIGKILL)
+			t.Fatalf("process %d is left", pid)
 		}
 	}
 }
@@ -262,9 +288,7 @@ func TestWhatACommandLeavesBehindEndsWithIt(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if syscall.Kill(pid, 0) == nil && !zombie(pid) {
-				t.Errorf("process %d is left", pid)
-			}
+			awaitEnd(t, pid)
 			stop()
 		})
 	}

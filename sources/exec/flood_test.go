@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -141,16 +140,7 @@ func TestTheCommandEndsWithAnAgentThatIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	agent.Wait()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for ctx := within(t); syscall.Kill(pid, 0) == nil && !zombie(pid); {
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			syscall.Kill(pid, syscall.SIGKILL)
-			t.Fatalf("process %d outlives its agent", pid)
-		}
-	}
+	awaitEnd(t, pid)
 }
 
 // zombie tells whether the process has ended and its parent, init here, has not noticed.
