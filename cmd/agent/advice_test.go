@@ -48,7 +48,7 @@ func TestAdviceCanBePasted(t *testing.T) {
 			p := launchAgent(t, []string{"HOME=" + dir}, "run", "--conf-file", file, "--name", "a1")
 			p.await("ready in")
 			write("access.log", "a line\n")
-			want := time.Now().Add(20 * time.Second)
+			want := time.Now().Add(patience)
 			var got string
 			for got != "a line\n" && time.Now().Before(want) {
 				outs, _ := filepath.Glob(filepath.Join(dir, "out", "*"))

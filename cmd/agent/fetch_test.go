@@ -72,7 +72,7 @@ func TestAConfigurationOnAWebServerIsFollowed(t *testing.T) {
 		t.Error("an unchanged configuration was changed")
 	}
 	text.Store(&second)
-	for deadline := time.Now().Add(10 * time.Second); !holds(second); {
+	for deadline := time.Now().Add(patience); !holds(second); {
 		if time.Now().After(deadline) {
 			t.Fatal("the change is not seen")
 		}

@@ -105,8 +105,9 @@ func TestSignalFetchesAConfigurationOnAWebServerAgain(t *testing.T) {
 
 func TestCopyOfTheLastConfigurationStandsIn(t *testing.T) {
 	dir := t.TempDir() + "/backup"
-	file := config(t, "a1.sinks.k1.type = logger", "a1.sinks.k1.x.password = ${env:HOME}")
-	first := launchAgent(t, nil, "-f", file, "--backup-directory", dir)
+	file := config(t, "a1.sinks.k1.type = logger", "a1.sinks.k1.x.password = ${env:SESAME}")
+	sesame := []string{"SESAME=open"}
+	first := launchAgent(t, sesame, "-f", file, "--backup-directory", dir)
 	first.await("ready in")
 	first.signal(syscall.SIGTERM)
 	first.end(exitOK)
@@ -114,13 +115,13 @@ func TestCopyOfTheLastConfigurationStandsIn(t *testing.T) {
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("the copy: %v, %v; want one that only its owner reads", info, err)
 	}
-	if text := read(t, dir+"/.a1.properties"); !strings.Contains(text, "${env:HOME}") {
+	if text := read(t, dir+"/.a1.properties"); !strings.Contains(text, "${env:SESAME}") {
 		t.Errorf("the copy has values in place of look-ups:\n%s", text)
 	}
 	if err := os.Rename(file, file+".away"); err != nil {
 		t.Fatal(err)
 	}
-	second := launchAgent(t, nil, "-f", file, "--backup-directory", dir)
+	second := launchAgent(t, sesame, "-f", file, "--backup-directory", dir)
 	second.await(`WARN +The configuration cannot be had; the copy of the last one runs until it can .*copy=\S+/backup/.a1.properties$`)
 	second.await("ready in")
 	writeConfig(t, file, "a1.sinks.k1.type = null") // it is back

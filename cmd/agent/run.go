@@ -98,10 +98,9 @@ func (l launch) run(std streams) int {
 		r.workers.Go(func() { r.heart(ctx) })
 	}
 	changed := make(chan struct{}, 1) // a change while a reload runs is one more reload
-	if code, ok := r.start(conf.plan, signals, changed); !ok {
+	if code, ok := r.start(conf, signals, changed); !ok {
 		return code
 	}
-	r.keep(conf)
 	if r.watch && len(watched) > 0 {
 		for _, m := range r.remotes {
 			r.workers.Go(func() { m.follow(ctx, r.remotePoll, r.log) })
@@ -202,12 +201,12 @@ func exitOf(issues []conf.Issue) int {
 	return exitConfig
 }
 
-// start starts the plan; ok says that the agent runs. Who tells it to stop meanwhile has it stop, however far it is.
-func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<- struct{}) (code int, ok bool) {
+// start starts the configuration; ok says that the agent runs. Who tells it to stop meanwhile has it stop, however far it is.
+func (r *runner) start(conf loaded, signals <-chan os.Signal, changed chan<- struct{}) (code int, ok bool) {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel() // a long replay ends
 	started := make(chan int, 1)
-	r.workers.Go(func() { started <- r.begin(ctx, plan) })
+	r.workers.Go(func() { started <- r.begin(ctx, conf) })
 	for {
 		select {
 		case code := <-started:
@@ -236,7 +235,8 @@ func (r *runner) start(plan *agent.Plan, signals <-chan os.Signal, changed chan<
 }
 
 // begin starts the agent and returns the exit code where that is refused.
-func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
+func (r *runner) begin(ctx context.Context, conf loaded) int {
+	plan := conf.plan
 	err := safe.Call(func() error { return r.agent.Start(ctx, plan) })
 	var ce *agent.ChannelError
 	var bug *safe.Panic
@@ -268,6 +268,7 @@ func (r *runner) begin(ctx context.Context, plan *agent.Plan) int {
 	if ctx.Err() != nil {
 		return exitOK
 	}
+	r.keep(conf)
 	stop := ""
 	if r.terminal {
 		stop = " · stop with Ctrl-C"

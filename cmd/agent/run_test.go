@@ -23,6 +23,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// patience is how long what takes a moment may take on a slow machine.
+const patience = time.Minute
+
 // process is a running agent.
 type process struct {
 	t   *testing.T
@@ -78,7 +81,7 @@ func (p *process) text() string {
 func (p *process) await(pattern string) string {
 	p.t.Helper()
 	re := regexp.MustCompile("(?m)" + pattern)
-	timeout := time.After(20 * time.Second)
+	timeout := time.After(patience)
 	for {
 		if m := re.FindStringSubmatch(p.text()); m != nil {
 			return m[len(m)-1]
@@ -101,7 +104,7 @@ func (p *process) signal(s os.Signal) {
 // end waits for the process and checks its exit code.
 func (p *process) end(want int) {
 	p.t.Helper()
-	timer := time.AfterFunc(30*time.Second, func() { p.cmd.Process.Signal(syscall.SIGABRT) })
+	timer := time.AfterFunc(patience, func() { p.cmd.Process.Signal(syscall.SIGABRT) })
 	defer timer.Stop()
 	p.cmd.Wait() // the code says how it went
 	if got := p.cmd.ProcessState.ExitCode(); got != want {
@@ -248,7 +251,7 @@ func deadSink(t *testing.T) []string {
 }
 
 func TestEventsLeftInMemoryEndWith75(t *testing.T) {
-	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--drain-timeout", "300ms")
+	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--drain-timeout", "2s") // half of it is for the sources
 	send(t, p.await(sourceAt), "a", "b", "c")
 	p.signal(syscall.SIGTERM)
 	p.end(exitTempFail)
@@ -263,7 +266,7 @@ func TestSecondSignalStopsNow(t *testing.T) {
 	began := time.Now()
 	p.signal(syscall.SIGTERM)
 	p.end(exitTempFail)
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 25*time.Second {
 		t.Errorf("took %v after the second signal", took)
 	}
 }
@@ -325,12 +328,7 @@ func TestEndOfWhoReadsTheLogEndsNothing(t *testing.T) {
 	}
 	defer cmd.Process.Kill() // it has ended
 	stderr.Close()
-	addr := ""
-	for in := bufio.NewScanner(log); !strings.Contains(in.Text(), "ready in") && in.Scan(); {
-		if m := regexp.MustCompile(sourceAt).FindStringSubmatch(in.Text()); m != nil {
-			addr = m[1]
-		}
-	}
+	addr := readUntilReady(log)
 	log.Close()
 	for range 3 {
 		cmd.Process.Signal(syscall.SIGUSR1) // it logs
@@ -342,6 +340,16 @@ func TestEndOfWhoReadsTheLogEndsNothing(t *testing.T) {
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("the agent ends with %v", err)
 	}
+}
+
+// readUntilReady reads the log until the agent runs, and returns the address of its source.
+func readUntilReady(log io.Reader) (addr string) {
+	for in := bufio.NewScanner(log); !strings.Contains(in.Text(), "ready in") && in.Scan(); {
+		if m := regexp.MustCompile(sourceAt).FindStringSubmatch(in.Text()); m != nil {
+			addr = m[1]
+		}
+	}
+	return addr
 }
 
 func TestRequireHealthy(t *testing.T) {
@@ -376,8 +384,11 @@ func TestMonitoring(t *testing.T) {
 	p.await(`four }$`)
 
 	var got, flume map[string]map[string]string
-	for deadline := time.Now().Add(10 * time.Second); got["SINK.k1"]["EventDrainSuccessCount"] != "4" && time.Now().Before(deadline); {
-		_, body := get(t, url+"/metrics") // the last event is logged before it is committed
+	committed := func() bool { // the last event is logged before, and a page is not of one moment
+		return got["SINK.k1"]["EventDrainSuccessCount"] == "4" && got["CHANNEL.c1"]["EventTakeSuccessCount"] == "4" && got["CHANNEL.c1"]["ChannelSize"] == "0"
+	}
+	for deadline := time.Now().Add(patience); !committed() && time.Now().Before(deadline); {
+		_, body := get(t, url+"/metrics")
 		if err := json.Unmarshal([]byte(body), &got); err != nil {
 			t.Fatalf("%s: %v", body, err)
 		}

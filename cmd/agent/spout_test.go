@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -35,20 +34,22 @@ func (p *tap) Write(b []byte) (int, error) {
 }
 
 func TestSpoutKeepsOrderAndLosesNothingThatIsRead(t *testing.T) {
-	var out tap
-	s := newSpout(&out)
-	var want strings.Builder
-	for i := range 20000 {
-		line := strings.Repeat("x", i%200) + "\n"
-		want.WriteString(line)
-		if n, err := s.Write([]byte(line)); n != len(line) || err != nil {
-			t.Fatalf("line %d: %d, %v", i, n, err)
+	synctest.Test(t, func(t *testing.T) {
+		var out tap
+		s := newSpout(&out)
+		var want strings.Builder
+		for i := range 20000 {
+			line := strings.Repeat("x", i%200) + "\n"
+			want.WriteString(line)
+			if n, err := s.Write([]byte(line)); n != len(line) || err != nil {
+				t.Fatalf("line %d: %d, %v", i, n, err)
+			}
 		}
-	}
-	s.flush()
-	if out.text.String() != want.String() {
-		t.Error("what came out is not what went in")
-	}
+		s.flush()
+		if out.text.String() != want.String() {
+			t.Error("what came out is not what went in")
+		}
+	})
 }
 
 func TestSpoutThatNobodyReadsKeepsNobodyWaiting(t *testing.T) {
@@ -100,16 +101,7 @@ func TestFullPipeOfTheLogHoldsUpNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	defer stderr.Close()
 	file := config(t, "a1.sinks.k1.type = null")
-	fixed, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := freePort(t)
-	if err := os.WriteFile(file, bytes.Replace(fixed, []byte("port = 0"), []byte("port = "+port), 1), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	cmd := exec.Command("agent", "run", "-f", file)
 	cmd.Env, cmd.Stderr = append(os.Environ(), "AGENT_STATE_DIR="+t.TempDir(), "AGENT_OPTS_FILE="+t.TempDir()+"/none"), stderr
 	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, stderr.Fd(), syscall.F_SETPIPE_SZ, 4096); errno != 0 {
@@ -119,11 +111,12 @@ func TestFullPipeOfTheLogHoldsUpNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cmd.Process.Kill() // it has ended
-	awaitPort(t, "127.0.0.1:"+port)
+	stderr.Close()
+	addr := readUntilReady(log)
 	for range 300 {
 		cmd.Process.Signal(syscall.SIGUSR1) // three lines each
 		cmd.Process.Signal(syscall.SIGHUP)
-		send(t, "127.0.0.1:"+port, "a", "b")
+		send(t, addr, "a", "b")
 	}
 	cmd.Process.Signal(syscall.SIGQUIT) // all goroutines
 	ended := make(chan error, 1)
@@ -134,33 +127,8 @@ func TestFullPipeOfTheLogHoldsUpNothing(t *testing.T) {
 		if err != nil {
 			t.Errorf("the agent ends with %v", err)
 		}
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		cmd.Process.Kill()
 		t.Error("the agent waits for the reader of its log")
-	}
-}
-
-// freePort returns a port that nobody listens on now.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// awaitPort waits until somebody listens.
-func awaitPort(t *testing.T, addr string) {
-	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; <-time.After(5 * time.Millisecond) {
-		if c, err := net.Dial("tcp", addr); err == nil {
-			c.Close()
-			return
-		} else if time.Now().After(deadline) {
-			t.Fatalf("nobody listens: %v", err)
-		}
 	}
 }
