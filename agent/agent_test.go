@@ -89,12 +89,14 @@ func TestFileChannelKeepsItsEventsOverTheStop(t *testing.T) {
 	st.trip("k1", errors.New("away"))
 	st.feed("r1") <- numbered(0, 5)
 	until(t, "events in the channel", func() bool { return a.now.channels["c1"].size() == 5 })
-	began := time.Now()
-	if end := a.Stop(context.Background()); end.Kept["c1"] != 5 || len(end.Lost) > 0 {
+	a.settings.DrainTimeout = time.Hour
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if end := a.Stop(soon); end.Kept["c1"] != 5 || len(end.Lost) > 0 {
 		t.Errorf("end: %+v, want 5 kept in c1", end)
 	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("stop took %v: a file channel was drained", took)
+	if soon.Err() != nil {
+		t.Error("stop took a minute: a file channel was drained")
 	}
 	st.trip("k1", nil)
 	start(t, lines...)
@@ -258,7 +260,7 @@ func TestSourceThatDoesNotStopIsGivenUp(t *testing.T) {
 	a.settings.DrainTimeout = 50 * time.Millisecond
 	began := time.Now()
 	end := a.Stop(t.Context())
-	if took := time.Since(began); took > 5*time.Second || len(end.Lost) > 0 {
+	if took := time.Since(began); took > 30*time.Second || len(end.Lost) > 0 {
 		t.Errorf("stop took %v and ended with %+v", took, end)
 	}
 	if c := component(t, a, "r1"); c.State != Failed || !strings.Contains(c.LastError, "has not returned") {

@@ -333,7 +333,7 @@ func simple(more ...string) []string {
 // start runs the lines until the end of the test.
 func start(t *testing.T, lines ...string) *Agent {
 	t.Helper()
-	a := New(Settings{StateDir: t.TempDir(), DrainTimeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	a := New(Settings{StateDir: t.TempDir(), DrainTimeout: time.Minute, Log: slog.New(slog.DiscardHandler)})
 	if err := a.Start(t.Context(), plan(t, lines...)); err != nil {
 		t.Fatalf("start: %v", err)
 	}
@@ -359,7 +359,7 @@ func reload(t *testing.T, a *Agent, lines ...string) []string {
 // until waits for a condition that other goroutines bring about.
 func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {

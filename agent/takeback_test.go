@@ -60,16 +60,13 @@ func TestStopEndsTheReplayOfAReloadThatIsTakenBack(t *testing.T) {
 		reloaded <- err
 	}()
 	until(t, "the old channel being opened again", func() bool { return st.has("replaying") })
-	began := time.Now()
+	a.settings.DrainTimeout = time.Hour
 	ended := make(chan End, 1)
 	go func() { ended <- a.Stop(context.Background()) }()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the stop waits for the replay")
-	}
-	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the stop took %v", took)
 	}
 	if err := <-reloaded; err == nil {
 		t.Error("the reload was taken over")
