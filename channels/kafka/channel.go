@@ -222,7 +222,7 @@ func (c *Channel) Close() error {
 	if c.producer != nil {
 		c.producer.Close()
 	}
-	return c.box.Close()
+	return nil
 }
 
 // Durable tells that what Put took is on the brokers: events outlive this process.

@@ -55,15 +55,13 @@ func (p Policy) String() string {
 }
 
 // Box takes a sink's undeliverable events. It is used by one goroutine. Events are dropped or filed for good only by
-// Commit, once the rest of their batch is delivered.
+// Commit, once the rest of their batch is delivered. It holds nothing that had to be closed.
 type Box struct {
 	policy  Policy
 	sink    string
 	log     *slog.Logger
 	dropped *metric.Counter
 	disk    vfs.FS
-	file    vfs.File
-	size    int64
 
 	pending  int
 	records  []byte
@@ -118,57 +116,92 @@ func (b *Box) Commit() error {
 	return nil
 }
 
-// Close closes the file; a later Commit opens it again.
-func (b *Box) Close() error {
-	if b.file == nil {
-		return nil
-	}
-	err := b.file.Close()
-	b.file = nil
-	return err
-}
-
+// write adds the records to the end of the file. It is open, and locked, for only as long: other components and other agents
+// may file there too.
 func (b *Box) write() (err error) {
-	if b.file == nil {
-		if err := b.open(); err != nil {
-			return err
-		}
-	}
-	_, err = b.file.WriteAt(b.records, b.size)
-	if err == nil {
-		err = b.file.Datasync()
-	}
+	f, err := b.open()
 	if err != nil {
-		// The next try writes the same place again, through a file opened anew.
-		return errors.Join(err, b.Close())
+		return err
 	}
-	b.size += int64(len(b.records))
-	return nil
-}
-
-func (b *Box) open() error {
-	dir := filepath.Dir(b.policy.File)
-	f, err := b.disk.Open(b.policy.File)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err := b.disk.MkdirAll(dir); err != nil {
-			return err
-		}
-		if f, err = b.disk.Create(b.policy.File); err == nil {
-			err = b.disk.SyncDir(dir)
-		}
-	}
-	if err != nil {
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := hold(f); err != nil {
 		return err
 	}
 	size, err := f.Size()
 	if err != nil {
-		return errors.Join(err, f.Close())
+		return err
 	}
-	if b.size == 0 || b.size > size { // first opened, or somebody moved it away
-		b.size = size
+	whole, err := endsWhole(f, size)
+	if err != nil {
+		return err
 	}
-	b.file = f
+	records := [][]byte{[]byte("\n"), b.records}
+	if whole {
+		records = records[1:]
+	}
+	if err = f.WritevAt(records, size); err == nil {
+		err = f.Datasync()
+	}
+	if err != nil { // the next try begins where this one did
+		return errors.Join(err, f.Truncate(size))
+	}
 	return nil
+}
+
+func (b *Box) open() (vfs.File, error) {
+	f, err := b.disk.Open(b.policy.File)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, err
+	}
+	dir := filepath.Dir(b.policy.File)
+	if err := b.disk.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	if f, err = b.disk.Create(b.policy.File); errors.Is(err, fs.ErrExist) {
+		return b.disk.Open(b.policy.File) // another component was faster
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := b.disk.SyncDir(dir); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+// How long the file is waited for while somebody else writes there, and how often it is asked for.
+const (
+	holdLimit = 5 * time.Second
+	holdPause = 2 * time.Millisecond
+)
+
+// hold locks the file, where its disk has locks, until it is closed.
+func hold(f vfs.File) error {
+	h, ok := f.(vfs.Holder)
+	if !ok {
+		return nil
+	}
+	for began := time.Now(); ; <-time.After(holdPause) {
+		err := h.Hold()
+		if !errors.Is(err, vfs.ErrLocked) {
+			return nil // held, or a disk without locks
+		}
+		if time.Since(began) > holdLimit {
+			return err
+		}
+	}
+}
+
+// endsWhole tells whether the file ends with a whole line: a writer that was killed may have left a part of one.
+func endsWhole(f vfs.File, size int64) (bool, error) {
+	if size == 0 {
+		return true, nil
+	}
+	var last [1]byte
+	if _, err := f.ReadAt(last[:], size-1); err != nil {
+		return false, err
+	}
+	return last[0] == '\n', nil
 }
 
 // describe names an event without showing its body.

@@ -3,9 +3,13 @@ package deadletter
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"goflume/event"
@@ -25,9 +29,7 @@ func box(t *testing.T, value string, disk vfs.FS) (*Box, *metric.Counter) {
 		t.Errorf("String: %q, want %q", p.String(), value)
 	}
 	env := registry.Env{Name: "k1", Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(metric.Sink, "a", "k1", "x")}
-	b := NewBox(p, env, disk)
-	t.Cleanup(func() { b.Close() })
-	return b, metric.NewSink(env.Metrics).Dropped
+	return NewBox(p, env, disk), metric.NewSink(env.Metrics).Dropped
 }
 
 var (
@@ -72,7 +74,6 @@ func TestFiledEventsAreLinesOfJSON(t *testing.T) {
 		if err := b.Commit(); err != nil {
 			t.Fatal(err)
 		}
-		b.Close()
 	}
 	text, err := vfs.ReadFile(vfs.OS{}, file, 1<<20)
 	if err != nil {
@@ -88,6 +89,63 @@ func TestFiledEventsAreLinesOfJSON(t *testing.T) {
 	}
 	if err := json.Unmarshal([]byte(lines[1]), &r); err != nil || r.BodyBase64 != "/w==" {
 		t.Errorf("second line %s: %v", lines[1], err)
+	}
+}
+
+// filed returns the bodies of the lines in the file, "?" for one that cannot be read.
+func filed(t *testing.T, file string) (bodies []string) {
+	t.Helper()
+	text, err := vfs.ReadFile(vfs.OS{}, file, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(text)) {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Body == nil {
+			bodies = append(bodies, "?")
+		} else {
+			bodies = append(bodies, *r.Body)
+		}
+	}
+	return bodies
+}
+
+func TestComponentsShareAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dead.jsonl")
+	const each = 50
+	var wg sync.WaitGroup
+	for i := range 4 {
+		b, _ := box(t, "file:"+file, vfs.OS{})
+		wg.Go(func() {
+			for j := range each {
+				err := b.Refuse(&event.Event{Body: fmt.Appendf(nil, "%d-%d", i, j)}, errWhy)
+				if err = errors.Join(err, b.Commit()); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	seen := map[string]bool{}
+	for _, body := range filed(t, file) {
+		seen[body] = true
+	}
+	if len(seen) != 4*each || seen["?"] {
+		t.Errorf("%d different events filed, want %d", len(seen), 4*each)
+	}
+}
+
+func TestAPartOfALineSpoilsNoOther(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "dead.jsonl")
+	if err := os.WriteFile(file, []byte(`{"time":"2026-`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, _ := box(t, "file:"+file, vfs.OS{})
+	if err := errors.Join(b.Refuse(poison, errWhy), b.Commit()); err != nil {
+		t.Fatal(err)
+	}
+	if got := filed(t, file); !slices.Equal(got, []string{"?", "body"}) {
+		t.Errorf("lines of %q, want the part and the event apart", got)
 	}
 }
 
@@ -109,6 +167,9 @@ func TestAFailedSyncIsNotACommit(t *testing.T) {
 	fail = false
 	if err := b.Commit(); err != nil || dropped.Value() != 1 {
 		t.Errorf("Commit again: %v with %d dropped, want nil and 1", err, dropped.Value())
+	}
+	if got := filed(t, file); len(got) != 1 {
+		t.Errorf("%d lines, want the event once", len(got))
 	}
 }
 

@@ -31,7 +31,7 @@ func TestDeadLettersAreSentAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := errors.Join(box.Commit(), box.Close()); err != nil {
+	if err := box.Commit(); err != nil {
 		t.Fatal(err)
 	}
 	for n := 1; n <= 4; n++ {
