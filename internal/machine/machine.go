@@ -25,26 +25,44 @@ func Known(which string) bool { return which == Host || which == Address || whic
 // lookUpLimit bounds the look-up of the machine's own address and full name.
 const lookUpLimit = 5 * time.Second
 
-// found holds the names; they do not change while the agent runs.
-var found = struct {
-	mu    sync.Mutex
-	known map[string]string
-}{known: map[string]string{}}
+// again is how long after a failure the next look-up is made: it may take as long as lookUpLimit, and who asks does so for
+// every event.
+const again = time.Minute
 
-// Name returns the machine's name of that kind. What was found is kept; a failure is not.
-func Name(which string) (string, error) {
-	m := &found
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if s, ok := m.known[which]; ok {
-		return s, nil
+// found holds the names; they do not change while the agent runs.
+var found = names{lookUp: lookUp}
+
+// Name returns the machine's name of that kind. What was found is kept, a failure for a minute.
+func Name(which string) (string, error) { return found.name(which) }
+
+type names struct {
+	lookUp func(which string) (string, error)
+
+	mu    sync.Mutex
+	known map[string]result
+}
+
+type result struct {
+	name  string
+	err   error
+	until time.Time // of a failure
+}
+
+func (n *names) name(which string) (string, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	r, ok := n.known[which]
+	if ok && (r.err == nil || time.Now().Before(r.until)) {
+		return r.name, r.err
 	}
-	s, err := lookUp(which)
-	if err != nil {
-		return "", fmt.Errorf("look up this machine's %s: %w", which, err)
+	if r.name, r.err = n.lookUp(which); r.err != nil {
+		r = result{err: fmt.Errorf("look up this machine's %s: %w", which, r.err), until: time.Now().Add(again)}
 	}
-	m.known[which] = s
-	return s, nil
+	if n.known == nil {
+		n.known = map[string]result{}
+	}
+	n.known[which] = r
+	return r.name, r.err
 }
 
 func lookUp(which string) (string, error) {

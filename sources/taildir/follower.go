@@ -3,6 +3,8 @@ package taildir
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/fsnotify/fsnotify"
 
 	"goflume/event"
+	"goflume/internal/vfs"
 	"goflume/sources"
 )
 
@@ -43,8 +46,9 @@ type follower struct {
 	open  map[*file]bool         // files with an event whose end was not read
 	endAt time.Time              // when the first of them is sent nevertheless; zero: there is none
 
-	journal *journal // nil after it failed, until it is started again
-	moved   bool     // a position has changed since the position file was written
+	lock    io.Closer // of the positions
+	journal *journal  // nil after it failed, until it is started again
+	moved   bool      // a position has changed since the position file was written
 
 	watcher *fsnotify.Watcher   // nil: there is none
 	watched map[string]identity // directories, and files behind links
@@ -65,6 +69,11 @@ func newFollower(s *Source, out sources.Output) (*follower, error) {
 	}
 	if err := s.fs.MkdirAll(filepath.Dir(s.settings.PositionFile)); err != nil {
 		return nil, err
+	}
+	if w.lock, err = s.fs.Lock(s.journalName() + ".lock"); errors.Is(err, vfs.ErrLocked) {
+		return nil, fmt.Errorf("another source keeps its positions in %s, and both would forget theirs at a restart: give this one a `positionFile` of its own: %w", s.settings.PositionFile, err)
+	} else if err != nil {
+		return nil, fmt.Errorf("position file: %w", err)
 	}
 	w.known = s.recall()
 	if w.watcher, err = fsnotify.NewWatcher(); err != nil {
@@ -93,6 +102,7 @@ func (w *follower) close() {
 	if w.watcher != nil {
 		w.watcher.Close()
 	}
+	w.lock.Close()
 }
 
 func (w *follower) run(ctx context.Context) error {

@@ -3,6 +3,7 @@ package taildir
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -22,6 +23,7 @@ import (
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/internal/retry"
+	"goflume/internal/vfs"
 	"goflume/sources"
 )
 
@@ -386,6 +388,21 @@ func TestSkipToEndSkipsOnlyWhatIsThereAtTheFirstStart(t *testing.T) {
 	d.run(out)
 	d.wait(out, "1")
 	d.write("b.log", "2\n")
+	d.wait(out, "1", "2")
+}
+
+func TestTwoSourcesDoNotShareTheirPositions(t *testing.T) {
+	d, out := newTail(t), &flowtest.Recorder{}
+	d.write("a.log", "1\n")
+	stop := d.run(out)
+	d.wait(out, "1")
+	err := d.source().Run(t.Context(), out)
+	if !errors.Is(err, vfs.ErrLocked) || !strings.Contains(err.Error(), "`positionFile`") {
+		t.Errorf("Run beside another source: %v, want what to change", err)
+	}
+	stop()
+	d.append("a.log", "2\n")
+	d.run(out)
 	d.wait(out, "1", "2")
 }
 
