@@ -60,14 +60,6 @@ type SinkPlan struct {
 	Channel string
 }
 
-// Name returns the name of the group, or of its only sink.
-func (g GroupPlan) Name() string {
-	if g.Node == nil {
-		return g.Sinks[0].Node.Name
-	}
-	return g.Node.Name
-}
-
 // label tells groups and sinks of the same name apart.
 func (g GroupPlan) label() string {
 	if g.Node == nil {

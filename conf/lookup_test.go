@@ -15,7 +15,7 @@ func value(t *testing.T, env Env, text string, others ...string) (Property, []Is
 	lines := append([]string{"a1.sinks = k1", "a1.channels = c1", "a1.channels.c1.type = memory", "a1.sinks.k1.channel = c1",
 		"a1.sinks.k1.x = " + strings.ReplaceAll(text, `\`, `\\`)}, others...)
 	s, issues := Parse(t.Context(), env, Input{Name: "flume.conf", Data: []byte(strings.Join(lines, "\n"))})
-	p, ok := s.Agents[0].Sink("k1").Get("x")
+	p, ok := byName(s.Agents[0].Sinks, "k1").Get("x")
 	if !ok {
 		return Property{}, issues
 	}

@@ -28,9 +28,6 @@ type Agent struct {
 // Channel returns the node of the channel, nil if there is none.
 func (a *Agent) Channel(name string) *Node { return byName(a.Channels, name) }
 
-// Sink returns the node of the sink, nil if there is none.
-func (a *Agent) Sink(name string) *Node { return byName(a.Sinks, name) }
-
 func byName(nodes []*Node, name string) *Node {
 	for _, n := range nodes {
 		if n.Name == name {

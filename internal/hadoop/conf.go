@@ -178,9 +178,6 @@ func (c Conf) Namenodes(authority string) ([]string, error) {
 	return []string{withPort(authority)}, nil
 }
 
-// HA tells whether the authority is a nameservice with several namenodes.
-func (c Conf) HA(authority string) bool { return c.Get("dfs.ha.namenodes."+authority) != "" }
-
 func withPort(addr string) string {
 	if _, _, err := net.SplitHostPort(addr); err == nil {
 		return addr

@@ -1,6 +1,7 @@
 package hadoop
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,9 +40,9 @@ func (c *cluster) Create(ctx context.Context, name string) (File, error) {
 		if err != nil {
 			return err
 		}
-		f.wanted = or(c.replication, d.Replication)
+		f.wanted = cmp.Or(c.replication, d.Replication)
 		create := func() (*hdfs.FileWriter, error) {
-			return own.CreateFile(f.name, f.wanted, or(c.blockSize, d.BlockSize), 0o666&^c.umask)
+			return own.CreateFile(f.name, f.wanted, cmp.Or(c.blockSize, d.BlockSize), 0o666&^c.umask)
 		}
 		if f.w, err = create(); errors.Is(err, fs.ErrNotExist) {
 			if err := base.MkdirAll(path.Dir(f.name), 0o777&^c.umask); err != nil {
@@ -101,13 +102,6 @@ func uncertain(err error) error {
 		return fmt.Errorf("%w: %w", errUncertain, err)
 	}
 	return err
-}
-
-func or[T int | int64](a, b T) T {
-	if a != 0 {
-		return a
-	}
-	return b
 }
 
 // dial connects to the first datanode of a block's pipeline. The block before is finished by then.

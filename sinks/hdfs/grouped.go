@@ -3,6 +3,7 @@ package hdfs
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -92,22 +93,13 @@ func (g *grouped) add(ctx context.Context, events []event.Event, keep bool) erro
 	err := g.begin(ctx, events)
 	if keep {
 		for _, b := range g.touched {
-			if !contains(before, b) {
+			if !slices.Contains(before, b) {
 				before = append(before, b)
 			}
 		}
 		g.touched = before
 	}
 	return err
-}
-
-func contains(all []*bucket, b *bucket) bool {
-	for _, o := range all {
-		if o == b {
-			return true
-		}
-	}
-	return false
 }
 
 // commit makes all that waits safe and tells.

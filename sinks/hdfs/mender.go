@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -83,12 +84,7 @@ func (m *mender) add(r *repair) {
 func (m *mender) has(inUse string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, r := range m.repairs {
-		if r.inUse == inUse {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(m.repairs, func(r *repair) bool { return r.inUse == inUse })
 }
 
 // run starts repairs as they come due, several at a time.
@@ -153,12 +149,7 @@ func (m *mender) ended(r *repair, done bool, err error) {
 		done = m.postpone(r)
 	}
 	if done {
-		for i := range m.repairs {
-			if m.repairs[i] == r {
-				m.repairs = append(m.repairs[:i], m.repairs[i+1:]...)
-				break
-			}
-		}
+		m.repairs = slices.DeleteFunc(m.repairs, func(o *repair) bool { return o == r })
 		m.pending.Set(float64(len(m.repairs)))
 	}
 	select {

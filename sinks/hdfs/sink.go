@@ -425,7 +425,7 @@ func (s *Sink) finishAll(ctx context.Context, due []*bucket) {
 		wg.Go(func() {
 			defer func() { <-room }()
 			if err := s.finish(ctx, b); err != nil {
-				s.log.Error("Closing a file failed", "file", b.dir, "err", err)
+				s.log.Error("Closing a file failed", "directory", b.dir, "err", err)
 			}
 		})
 	}
@@ -454,7 +454,7 @@ func (s *Sink) Close(ctx context.Context) error {
 	if left > 0 {
 		s.log.Warn("Files are left open, the next start takes care of them", "files", left)
 	}
-	err := errors.Join(s.journal.close(), s.box.Close(), s.fs.Close())
+	err := errors.Join(s.journal.close(), s.fs.Close())
 	s.fs = nil
 	return err
 }

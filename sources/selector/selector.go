@@ -10,10 +10,7 @@ import (
 // Registry holds every selector type.
 var Registry = registry.New[Selector]("selector")
 
-// MaxChannels is the most channels that one source may have.
-const MaxChannels = 64
-
-// Set is a set of the source's channels: bit i is the i-th of `channels`.
+// Set is a set of the source's channels: bit i is the i-th of `channels`. More than 64 of them are an error of the configuration.
 type Set uint64
 
 // Selector picks channels. It is called from many goroutines at once. Env.Peers names the source's channels in order.
