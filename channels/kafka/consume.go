@@ -36,9 +36,7 @@ func (c *Channel) consume() error {
 	cfg.Created, cfg.Closed = c.counters.joined, c.counters.leaves
 	cfg.Health = func(err error) {
 		c.queue.health(err)
-		if c.env.Health != nil {
-			c.env.Health(err)
-		}
+		c.env.Report(err)
 	}
 	cfg.Committed = func(d time.Duration) { c.counters.commitTimer.Add(int(d.Milliseconds())) }
 	c.consumes = true

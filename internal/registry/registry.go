@@ -28,11 +28,18 @@ type Env struct {
 	Peers []string
 	// Durable tells a sink that its channel survives a crash, so that what it commits must too.
 	Durable bool
-	// Health is for components that retry inside Run: nil means RUNNING, else BACKOFF with this as the last error.
+	// Health is what Report calls; nil where nobody listens.
 	Health func(error)
 	// Listen opens a socket that the agent owns: it outlives a source that was changed by a reload. The listener may be
 	// closed by the source; the agent keeps the port until no source wants it.
 	Listen func(ctx context.Context, network, addr string) (net.Listener, error)
+}
+
+// Report is for components that retry inside Run: nil means RUNNING, else BACKOFF with this as the last error.
+func (e Env) Report(err error) {
+	if e.Health != nil {
+		e.Health(err)
+	}
 }
 
 // Entry is one component type.

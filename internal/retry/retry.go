@@ -42,6 +42,14 @@ func (b *Backoff) Reset() { b.tries = 0 }
 // Tries returns the number of waits since the last Reset.
 func (b *Backoff) Tries() int { return b.tries }
 
+// Doubled returns d doubled n times, at most limit.
+func Doubled(d time.Duration, n int, limit time.Duration) time.Duration {
+	for ; n > 0 && d < limit; n-- {
+		d *= 2
+	}
+	return min(d, limit)
+}
+
 // Sleep waits for d or until ctx ends, and tells with ctx.Err() which.
 func Sleep(ctx context.Context, d time.Duration) error {
 	t := time.NewTimer(d)

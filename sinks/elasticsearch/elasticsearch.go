@@ -261,7 +261,7 @@ func (k *Sink) Close(context.Context) error {
 	if k.hosts != nil {
 		k.hosts.close()
 	}
-	return k.box.Close()
+	return nil
 }
 
 func (t TLS) config() (*tls.Config, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/elastic/go-elasticsearch/v8/esapi"
 
 	"goflume/internal/metric"
+	"goflume/internal/retry"
 )
 
 // How long a host that did not answer is left aside: doubling with each failure in a row.
@@ -104,7 +105,7 @@ func (h *hosts) send(ctx context.Context, body []byte) (answer, error) {
 			return a, ctx.Err()
 		}
 		h.count.ConnectionFailed.Add(1)
-		c.until = time.Now().Add(doubled(firstAside, c.failures, maxAside))
+		c.until = time.Now().Add(retry.Doubled(firstAside, c.failures, maxAside))
 		c.failures++
 		errs = append(errs, fmt.Errorf("%s: %w", c.url.Host, err))
 	}
@@ -130,11 +131,4 @@ func (h *hosts) post(ctx context.Context, c *host, body []byte) (answer, error) 
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
 	return answer{status: res.StatusCode, body: text, from: c.url.Host}, err
-}
-
-func doubled(d time.Duration, n int, limit time.Duration) time.Duration {
-	for ; n > 0 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
 }

@@ -146,7 +146,7 @@ func (d *delivery) sort(a answer, items []item) (again []item, busy, err error) 
 
 // wait waits before the next try, or fails where it would come too late.
 func (d *delivery) wait(ctx context.Context, busy error) error {
-	wait := doubled(firstWait, d.waits, maxWait)
+	wait := retry.Doubled(firstWait, d.waits, maxWait)
 	wait = wait/2 + rand.N(wait/2+1)
 	d.waits++
 	if time.Now().Add(wait).After(d.deadline) {

@@ -10,6 +10,7 @@ import (
 
 	"goflume/conf"
 	"goflume/internal/registry"
+	"goflume/internal/retry"
 )
 
 func init() {
@@ -107,14 +108,6 @@ func (f *Failover) Done(sink int, err error, now time.Time) {
 		*p = penalty{}
 		return
 	}
-	p.until = now.Add(doubled(firstPenalty, p.failures, f.max))
+	p.until = now.Add(retry.Doubled(firstPenalty, p.failures, f.max))
 	p.failures++
-}
-
-// doubled returns d doubled n times, at most limit.
-func doubled(d time.Duration, n int, limit time.Duration) time.Duration {
-	for ; n > 0 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
 }

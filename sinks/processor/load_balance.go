@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"goflume/internal/registry"
+	"goflume/internal/retry"
 )
 
 func init() {
@@ -99,7 +100,7 @@ func (l *LoadBalance) Done(sink int, err error, now time.Time) {
 	if now.After(t.row) {
 		t.failures = 0
 	}
-	out := doubled(2*time.Second, t.failures, l.max)
+	out := retry.Doubled(2*time.Second, t.failures, l.max)
 	t.failures = min(t.failures+1, mostDoubled)
 	t.until = now.Add(out)
 	t.row = t.until.Add(forget)

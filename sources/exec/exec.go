@@ -109,14 +109,10 @@ type Source struct {
 
 // New returns an exec source.
 func New(env registry.Env, s Settings) (sources.Source, error) {
-	health := env.Health
-	if health == nil {
-		health = func(error) {}
-	}
 	return &Source{
 		settings: s,
 		log:      env.Log,
-		health:   health,
+		health:   env.Report,
 		patience: patience,
 		lost:     env.Metrics.Counter("", "flume_source_events_total", "Events by outcome.", "outcome", "lost"),
 	}, nil

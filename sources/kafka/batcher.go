@@ -44,6 +44,9 @@ type slab struct {
 	err     error
 }
 
+// slabRecords is the most records of a slab. A batch may be larger; memory for more is taken as they come.
+const slabRecords = 1000
+
 // reader is the claim's end. What stands below free is the batcher's.
 type reader struct {
 	claim     *kafka.Claim
@@ -69,7 +72,7 @@ func (b *batcher) read(ctx context.Context, c *kafka.Claim) error {
 	defer b.s.lag.end(r.lag)
 	r.free <- &slab{r: r}
 	r.free <- &slab{r: r}
-	size := min(b.s.settings.BatchSize, 1000)
+	size := min(b.s.settings.BatchSize, slabRecords)
 	for {
 		sl := <-r.free
 		if sl.err != nil {
@@ -201,7 +204,7 @@ func (b *batcher) deliver(ctx context.Context) {
 	if len(b.batch.Events) > 0 {
 		err := ctx.Err()
 		if err == nil {
-			err = sources.DeliverWith(ctx, b.out, &b.batch, b.s.settings.Retry.Backoff(), b.s.env.Health)
+			err = sources.DeliverWith(ctx, b.out, &b.batch, b.s.settings.Retry.Backoff(), b.s.env.Report)
 		}
 		if err != nil {
 			err = b.out.Send(context.WithoutCancel(ctx), &b.batch)
@@ -236,8 +239,9 @@ func (b *batcher) add(r *reader, m *sarama.ConsumerMessage) error {
 	set := &b.s.settings
 	body := m.Value
 	if b.headers == nil {
-		b.headers = make([]event.Header, 0, set.BatchSize*(5+len(set.Headers)))
-		b.text.Grow(set.BatchSize * 16)
+		room := min(set.BatchSize, slabRecords)
+		b.headers = make([]event.Header, 0, room*(5+len(set.Headers)))
+		b.text.Grow(room * 16)
 	}
 	at := len(b.headers)
 	if set.UseFlumeEventFormat && body != nil {

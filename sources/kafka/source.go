@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -69,7 +70,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 			return ok && err == nil
 		}
 	}
-	cfg.Health, cfg.Log = s.env.Health, s.env.Log
+	cfg.Health, cfg.Log = s.env.Report, s.env.Log
 	cfg.Created, cfg.Closed = s.joined, s.left
 	cfg.Committed = func(d time.Duration) { s.commitTimer.Add(int(d.Milliseconds())) }
 
@@ -84,11 +85,5 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	err = kafka.Consume(ctx, cfg, func(c *kafka.Claim) error { return b.read(ctx, c) })
 	close(b.done)
 	wg.Wait()
-	if failed != nil {
-		return failed
-	}
-	if cerr := s.box.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return cmp.Or(failed, err)
 }

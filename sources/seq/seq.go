@@ -36,7 +36,7 @@ type Source struct {
 
 // New returns a seq source.
 func New(env registry.Env, s Settings) (sources.Source, error) {
-	return &Source{settings: s, health: env.Health}, nil
+	return &Source{settings: s, health: env.Report}, nil
 }
 
 // Run sends numbers until ctx is cancelled; after a pause it goes on where it was.

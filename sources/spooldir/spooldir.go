@@ -57,10 +57,6 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	health := env.Health
-	if health == nil {
-		health = func(error) {}
-	}
 	dir := javaPath(s.SpoolDir)
 	tracker := javaPath(s.TrackerDir)
 	if !filepath.IsAbs(tracker) {
@@ -68,7 +64,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 	}
 	tracker = filepath.Clean(tracker)
 	const files, filesHelp = "flume_source_files_total", "Files by what became of them."
-	return &Source{settings: s, log: env.Log, health: health, disk: realDisk{vfs.OS{}}, include: include, ignore: ignore,
+	return &Source{settings: s, log: env.Log, health: env.Report, disk: realDisk{vfs.OS{}}, include: include, ignore: ignore,
 		dir: dir, tracker: tracker,
 		counters: metric.NewSource(env.Metrics),
 		finished: env.Metrics.Counter("", files, filesHelp, "outcome", "finished"),

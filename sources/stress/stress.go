@@ -44,11 +44,7 @@ type Source struct {
 
 // New returns a stress source.
 func New(env registry.Env, s Settings) (sources.Source, error) {
-	health := env.Health
-	if health == nil {
-		health = func(error) {}
-	}
-	return &Source{settings: s, health: health, body: bytes.Repeat([]byte{0x7F}, s.Size)}, nil
+	return &Source{settings: s, health: env.Report, body: bytes.Repeat([]byte{0x7F}, s.Size)}, nil
 }
 
 // Run sends events until ctx is cancelled.

@@ -111,9 +111,7 @@ func (f *file) deliver(ctx context.Context, w *follower, at int64) error {
 // refused looks for rotated files while the channels refuse, as a name may come and go before they take something, and
 // writes what they took before.
 func (w *follower) refused(err error) {
-	if w.health != nil {
-		w.health(err)
-	}
+	w.health(err)
 	if err == nil {
 		return
 	}

@@ -140,7 +140,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 		}
 		s.PositionFile = filepath.Join(home, rest)
 	}
-	return &Source{settings: s, fs: vfs.OS{}, copyTime: copyTime, log: env.Log, health: env.Health, counters: metric.NewSource(env.Metrics)}, nil
+	return &Source{settings: s, fs: vfs.OS{}, copyTime: copyTime, log: env.Log, health: env.Report, counters: metric.NewSource(env.Metrics)}, nil
 }
 
 // Run follows the files until ctx is cancelled. Each run goes on from the positions on disk.

@@ -2,6 +2,7 @@ package twitter
 
 import (
 	"errors"
+	"goflume/internal/retry"
 	"net/http"
 	"strconv"
 	"time"
@@ -54,21 +55,14 @@ func (p *pace) next(err error, now time.Time) time.Duration {
 	p.tries++
 	switch k {
 	case refusal:
-		return doubled(p.refused, p.tries-1, p.refusedMax)
+		return retry.Doubled(p.refused, p.tries-1, p.refusedMax)
 	case limit:
-		return max(doubled(p.limited, p.tries-1, p.limitedMax), min(r.reset.Sub(now), p.limitedMax))
+		return max(retry.Doubled(p.limited, p.tries-1, p.limitedMax), min(r.reset.Sub(now), p.limitedMax))
 	}
 	return min(time.Duration(p.tries)*p.network, p.networkMax)
 }
 
 func (p *pace) reset() { p.tries = 0 }
-
-func doubled(d time.Duration, n int, limit time.Duration) time.Duration {
-	for ; n > 0 && d < limit; n-- {
-		d *= 2
-	}
-	return min(d, limit)
-}
 
 // reset reads when X's window of requests begins anew; the zero time where it does not say.
 func reset(h http.Header) time.Time {

@@ -31,7 +31,7 @@ func (s *Source) follow(ctx context.Context, b *batch) error {
 		}
 		err := s.connection(ctx, a, b, func() {
 			pace.reset()
-			s.health(nil)
+			s.env.Report(nil)
 			said = false
 		})
 		if ctx.Err() != nil {
@@ -42,7 +42,7 @@ func (s *Source) follow(ctx context.Context, b *batch) error {
 			s.env.Log.Warn("The stream ended and will be opened again", "source", s.env.Name, "stream", s.describe(), "err", err, "wait", wait)
 			said = true
 		}
-		s.health(err)
+		s.env.Report(err)
 		if retry.Sleep(ctx, wait) != nil {
 			return nil
 		}

@@ -135,13 +135,6 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	return s.follow(ctx, b)
 }
 
-// health tells the agent how the source fares.
-func (s *Source) health(err error) {
-	if s.env.Health != nil {
-		s.env.Health(err)
-	}
-}
-
 // batch collects posts up to a number and for a time, and delivers them.
 type batch struct {
 	*Source
@@ -150,6 +143,7 @@ type batch struct {
 	docs   *docs // nil for json
 	posts  int
 	due    time.Time // of what is collected
+	said   time.Time // that a line was left out
 }
 
 func (s *Source) newBatch(out sources.Output) *batch {
@@ -169,7 +163,10 @@ func (b *batch) add(ctx context.Context, line []byte) error {
 	if err != nil {
 		b.bad.Add(1)
 		b.count.ReadFail.Add(1)
-		b.env.Log.Debug("Line left out", "source", b.env.Name, "err", err)
+		if now := time.Now(); now.Sub(b.said) >= time.Minute {
+			b.said = now
+			b.env.Log.Warn("A line of the stream was no post and is left out", "source", b.env.Name, "lines", b.bad.Value(), "err", err)
+		}
 		return nil
 	}
 	if b.posts == 0 {
@@ -216,7 +213,7 @@ func (b *batch) deliver(ctx context.Context) error {
 	if err := b.seal(); err != nil || len(b.events.Events) == 0 {
 		return err
 	}
-	if err := sources.Deliver(ctx, b.out, &b.events, b.health); err != nil {
+	if err := sources.Deliver(ctx, b.out, &b.events, b.env.Report); err != nil {
 		return err
 	}
 	b.events.Reset()
