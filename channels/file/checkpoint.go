@@ -351,9 +351,13 @@ func (s *segment) describeLocked() ckptSeg {
 	return d
 }
 
-// oldestLocked returns the place of the oldest of the lane's frames that may hold an event to deliver.
+// oldestLocked returns the place of the oldest of the lane's frames that may hold an event to deliver. Where all events
+// are read that is not the cursor, which does not pass over acknowledgements alone.
 func (c *Channel) oldestLocked(l *lane) pos {
 	p := l.cur
+	if n := len(l.segs); n > 0 && !c.unreadLocked(l) {
+		p = pos{l.segs[n-1].id, l.segs[n-1].end}
+	}
 	look := func(ps []piece) {
 		for i := range ps {
 			if ps[i].lane == l && ps[i].at.before(p) {

@@ -46,3 +46,26 @@ func TestAFileIsNotUsedAgainWhileItsIndexIsWritten(t *testing.T) {
 	defer mustClose(t, c)
 	wantRun(t, drain(t, c), kept, n-kept)
 }
+
+func TestAcknowledgementsAloneKeepNoFile(t *testing.T) {
+	disk := newDisk()
+	c := mustOpen(t, disk, small())
+	for i := range 6000 { // lane 1 has nothing but acknowledgements, for seven files
+		mustPut(t, c, numbered(i, 1))
+		wantRun(t, drain(t, c), i, 1)
+		if i%100 == 0 {
+			c.housekeep(true)
+		}
+	}
+	names, err := disk.List("/ch/data")
+	check(t, err)
+	if len(names) > 6 {
+		t.Errorf("an empty channel keeps %q", names)
+	}
+	mustPut(t, c, numbered(6000, 3))
+	crashed := disk.Crash(nil)
+	_ = c.Close()
+	c = mustOpen(t, crashed, small())
+	defer mustClose(t, c)
+	wantRun(t, drain(t, c), 6000, 3)
+}
