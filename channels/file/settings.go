@@ -21,7 +21,7 @@ type Settings struct {
 	UseDualCheckpoints bool `conf:"useDualCheckpoints"`
 	// Directory of the copy; must not be checkpointDir.
 	BackupCheckpointDir string `conf:"backupCheckpointDir"`
-	// Accepted for Flume's sake; the copy is a few kilobytes.
+	// Without effect: the copy is a few kilobytes.
 	CompressBackupCheckpoint bool `conf:"compressBackupCheckpoint"`
 	// Directories of the events, separated by commas. On different disks they share the load.
 	DataDirs []string `conf:"dataDirs" sep:","`
@@ -56,9 +56,9 @@ type Settings struct {
 	// and goes on; halt stops delivery until somebody looks.
 	OnCorruption string `conf:"onCorruption" enum:"quarantine|halt"`
 
-	// Accepted for Flume's sake: how old replays were done.
+	// Without effect: there is one kind of replay.
 	UseLogReplayV1 bool `conf:"use-log-replay-v1"`
-	// Accepted for Flume's sake: every replay is fast.
+	// Without effect: every replay is fast.
 	UseFastReplay bool `conf:"use-fast-replay"`
 
 	// Alias of the key that new log files are encrypted with.

@@ -54,9 +54,9 @@ type Settings struct {
 	// What becomes of a record that is no Flume event although `parseAsFlumeEvent` is set: fail stops the sinks until somebody
 	// acts, drop goes on without it, file:PATH also keeps it there.
 	OnError deadletter.Policy `conf:"onError"`
-	// Has no effect: brokers are not looked up in ZooKeeper.
+	// Without effect: brokers are not looked up in ZooKeeper.
 	ZooKeeper string `conf:"zookeeperConnect"`
-	// Has no effect: offsets are not read from ZooKeeper.
+	// Without effect: offsets are not read from ZooKeeper.
 	MigrateOffsets bool `conf:"migrateZookeeperOffsets"`
 }
 

@@ -49,7 +49,6 @@ type options struct {
 	logLevel   string
 	stateDir   string
 	secretsDir string
-	allowTap   bool
 	colour     string
 	pidFile    string
 	optsFile   string
@@ -100,7 +99,6 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 	fs.StringVar(&o.logLevel, "log-level", "", "debug, info, warn or error")
 	fs.StringVar(&o.stateDir, "state-dir", "", "`DIR` for positions and such")
 	fs.StringVar(&o.secretsDir, "secrets-dir", "", "`DIR` of ${cred:name}")
-	fs.BoolVar(&o.allowTap, "allow-tap", false, "let the admin interface show events")
 	fs.StringVar(&o.colour, "color", "auto", "auto, always or never")
 	fs.StringVar(&o.pidFile, "pid-file", "", "`FILE` for the process id")
 	fs.StringVar(&o.optsFile, "opts-file", "/etc/flume/flume.opts", "`FILE` with default options")

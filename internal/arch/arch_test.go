@@ -231,6 +231,31 @@ func TestNothingBanned(t *testing.T) {
 	}
 }
 
+// setting is a field that the operator writes: its comment, its name. Common's are the agent's.
+var setting = regexp.MustCompile(`(?m)((?:^\t//.*\n)+)^\t(\w+)\s.*\x60conf:"`)
+
+func TestSettingsThatNothingReadsSaySo(t *testing.T) {
+	all := files(t)
+	for _, f := range all {
+		if f.test || family(f.pkg) == "" && !below(f.pkg, "internal") || family(f.pkg) == f.pkg {
+			continue
+		}
+		home := f.pkg
+		if c := component(f.pkg); c != "" {
+			home = c
+		}
+		for _, m := range setting.FindAllStringSubmatch(f.text, -1) {
+			read := regexp.MustCompile(`\.` + m[2] + `\b`)
+			used := slices.ContainsFunc(all, func(g goFile) bool {
+				return !g.test && (g.pkg == home || below(g.pkg, home)) && read.MatchString(g.text)
+			})
+			if !used && !strings.HasPrefix(m[1], "\t// Without effect") {
+				t.Errorf("%s: nothing reads %s: take it out, or begin its comment with `Without effect`", f.path, m[2])
+			}
+		}
+	}
+}
+
 func TestGoroutinesAreCounted(t *testing.T) {
 	starts, checked := map[string]string{}, map[string]bool{}
 	starting := regexp.MustCompile(`(?m)^\s*go (func|[a-z])|\bWaitGroup\b`)

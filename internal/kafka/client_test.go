@@ -36,6 +36,15 @@ func TestProducerDefaultsAreSafe(t *testing.T) {
 	}
 }
 
+func TestALevelThatTheCodecDoesNotHaveIsRefused(t *testing.T) {
+	for codec, level := range map[string]string{"gzip": "-2", "zstd": "23"} {
+		c := ReadProducer("kafka.producer.", "all", map[string]string{"compression.type": codec, "compression." + codec + ".level": level})
+		if err := c.Err(); err == nil || !strings.Contains(err.Error(), "must be") {
+			t.Errorf("%s level %s: %v, want what it must be", codec, level, err)
+		}
+	}
+}
+
 func TestPropertiesOfJavaAreApplied(t *testing.T) {
 	c := ReadProducer("kafka.producer.", "all", map[string]string{
 		"linger.ms": "20", "batch.size": "16384", "compression.type": "ZSTD", "compression.zstd.level": "7", "client.id": "me",

@@ -155,7 +155,7 @@ func (m *member) run(ctx context.Context) error {
 	cut := context.AfterFunc(ctx, m.dialer.abandon)
 	if m.client, err = sarama.NewClient(m.cfg.Brokers, &conn); err != nil {
 		cut()
-		return fmt.Errorf("join group %q: %w", m.cfg.Group, explainConnect(err, &conn))
+		return fmt.Errorf("join group %q: %w", m.cfg.Group, explainConnect(err, m.cfg.Conn))
 	}
 	group, err := sarama.NewConsumerGroupFromClient(m.cfg.Group, m.client)
 	if err != nil {

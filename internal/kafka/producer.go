@@ -123,10 +123,7 @@ func NewProducer(cfg ProducerConfig) *Producer {
 // Open starts the producer and waits until a broker answered: for the topics given, and with a producer id if it is idempotent. An
 // unknown topic is no error here. After an error the producer is closed.
 func (p *Producer) Open(ctx context.Context, topics ...string) error {
-	p.wg.Go(func() {
-		defer close(p.ended)
-		p.loop.run()
-	})
+	p.Start()
 	ready := make(chan error, 1)
 	p.post(func() { p.loop.openFor(topics, ready) })
 	var err error

@@ -231,14 +231,16 @@ func compression(c *Client, v string) error {
 
 // level checks a level for the codec; compression applies it.
 func level(codec sarama.CompressionCodec) func(*Client, string) error {
-	most := map[sarama.CompressionCodec]int64{sarama.CompressionGZIP: 9, sarama.CompressionLZ4: 17, sarama.CompressionZSTD: 22}[codec]
 	return func(c *Client, v string) error {
 		var n int
-		if codec == sarama.CompressionLZ4 {
+		switch codec {
+		case sarama.CompressionLZ4:
 			c.advise("compression.lz4.level", "has no effect here: lz4 has one level")
 			return nil
+		case sarama.CompressionGZIP:
+			return integer(v, -1, 9, &n)
 		}
-		return integer(v, -131072, most, &n)
+		return integer(v, -131072, 22, &n)
 	}
 }
 

@@ -39,22 +39,22 @@ type Settings struct {
 	CloudID string `conf:"cloudId"`
 	// Index, or what its name begins with. Escapes are %{header} and, with a timestamp header, times such as %Y.
 	IndexName string `conf:"indexName"`
-	// Accepted for old configurations; servers have no document types any more.
+	// Without effect: servers have no document types any more.
 	IndexType string `conf:"indexType"`
-	// Accepted for old configurations.
+	// Without effect: any cluster of hostNames is taken.
 	ClusterName string `conf:"clusterName"`
 	// Events of one request.
 	BatchSize int `conf:"batchSize,batch" min:"1"`
-	// Accepted for old configurations; servers have no time to live any more: use a lifecycle policy.
+	// Without effect: servers have no time to live any more; use a lifecycle policy.
 	TTL string `conf:"ttl"`
-	// Accepted for old configurations: it is always the REST client.
+	// Without effect: it is always the REST client.
 	Client string `conf:"client"`
-	// Accepted for old configurations.
+	// Without effect: they belong to other clients.
 	ClientOptions map[string]string `conf:"client.*"`
 
 	// Shape of the documents: logstash or dynamic, or Flume's class of that name.
 	Serializer string `conf:"serializer"`
-	// Accepted for old configurations.
+	// Without effect: neither shape has options.
 	SerializerOptions map[string]string `conf:"serializer.*"`
 	// How the index is named: time puts the date behind indexName, simple does not; or Flume's class of that name.
 	IndexNameBuilder string `conf:"indexNameBuilder"`

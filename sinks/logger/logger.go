@@ -63,11 +63,26 @@ func (s *Sink) BatchSize() int { return batchSize }
 // Close does nothing.
 func (s *Sink) Close(context.Context) error { return nil }
 
-// appendEvent appends the event as Flume's EventHelper prints it.
+// appendEvent appends the event as Flume's EventHelper prints it, but for control characters of headers: a header of somebody
+// else's must not begin a line of the log, nor speak to a terminal.
 func appendEvent(dst []byte, e *event.Event, maxBytes int) []byte {
 	dst = append(dst, "Event: { headers:"...)
+	from := len(dst)
 	dst = javafmt.AppendHeaders(dst, e.Headers)
+	dotControls(dst[from:])
 	dst = append(dst, " body:"...)
 	dst = appendDump(dst, e.Body[:min(len(e.Body), maxBytes)])
 	return append(dst, " }"...)
+}
+
+// dotControls puts dots in the place of control characters: ASCII's, and those of two bytes in UTF-8 (U+0080 to U+009F).
+func dotControls(text []byte) {
+	for i, c := range text {
+		switch {
+		case c < ' ' || c == 0x7f:
+			text[i] = '.'
+		case c == 0xc2 && i+1 < len(text) && text[i+1] >= 0x80 && text[i+1] < 0xa0:
+			text[i], text[i+1] = '.', '.'
+		}
+	}
 }

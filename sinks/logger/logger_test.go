@@ -107,6 +107,17 @@ func latin1(s string) (b []byte) {
 	return b
 }
 
+func TestAHeaderBeginsNoLineOfTheLog(t *testing.T) {
+	var log recorder
+	e := event.Event{Headers: []event.Header{{Key: "user", Value: "a\nERROR all is lost\x1b[2J\u009b2J é"}}}
+	if err := sink(t, &log, Settings{MaxBytesToLog: 16}).Write(t.Context(), []event.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "{user=a.ERROR all is lost.[2J..2J é}"; len(log.lines) != 1 || !strings.Contains(log.lines[0], want) {
+		t.Errorf("logged %q, want %q", log.lines, want)
+	}
+}
+
 func TestLinesAreFlumes(t *testing.T) {
 	var golden struct {
 		Requests []string `json:"requests_in_order"`

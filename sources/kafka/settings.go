@@ -47,9 +47,9 @@ type Settings struct {
 	// What becomes of a record that is no Flume event although `useFlumeEventFormat` is set: fail stops reading until somebody
 	// acts, drop goes on without it, file:PATH also keeps it there.
 	OnError deadletter.Policy `conf:"onError"`
-	// Has no effect: brokers are not looked up in ZooKeeper.
+	// Without effect: brokers are not looked up in ZooKeeper.
 	ZooKeeper string `conf:"zookeeperConnect"`
-	// Has no effect: offsets are not read from ZooKeeper.
+	// Without effect: offsets are not read from ZooKeeper.
 	MigrateOffsets bool `conf:"migrateZookeeperOffsets"`
 	// Waits while the channels refuse.
 	Retry retry.Settings `conf:",inline"`

@@ -79,7 +79,7 @@ type Settings struct {
 	// Whether files ending in .gz, .zst and .bz2 are read as what they hold. They are read from their start again after a
 	// restart; no event is sent twice by that.
 	Decompress bool `conf:"decompress"`
-	// Has no effect, as in Flume.
+	// Without effect, as in Flume.
 	BufferMaxLines int `conf:"bufferMaxLines"`
 }
 

@@ -30,9 +30,9 @@ type Settings struct {
 	ConsumerSecret conf.Secret `conf:"consumerSecret"`
 	// Bearer token of the app, in place of key and secret.
 	BearerToken conf.Secret `conf:"bearerToken"`
-	// Accepted for old configurations; X's streams take no user's token.
+	// Without effect: X's streams take no user's token.
 	AccessToken conf.Secret `conf:"accessToken"`
-	// Accepted for old configurations.
+	// Without effect, as accessToken.
 	AccessTokenSecret conf.Secret `conf:"accessTokenSecret"`
 	// What posts must hold: a comma means or, a blank inside of a keyword means and.
 	Keywords []string `conf:"keywords" sep:","`
