@@ -29,7 +29,7 @@ func (a *Agent) Pulse() Pulse {
 	p := Pulse{At: time.Now()}
 	p.Received, p.Delivered = a.totals()
 	for _, c := range a.Status().Components {
-		if c.State != Running && c.State != Paused {
+		if c.State != Running {
 			p.Trouble = append(p.Trouble, c.Line())
 		}
 	}

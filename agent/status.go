@@ -14,7 +14,6 @@ type State string
 const (
 	Starting State = "STARTING" // opening, replaying, binding for the first time
 	Running  State = "RUNNING"
-	Paused   State = "PAUSED"   // by an operator
 	Backoff  State = "BACKOFF"  // failed and waits before the next try
 	Failed   State = "FAILED"   // gave up; needs a human
 	Stopped  State = "STOPPED"  // for good, the agent is ending or the component was removed
@@ -65,7 +64,7 @@ func (s Status) NotReady(sinks bool) []string {
 		why = append(why, "the agent is starting")
 	}
 	for _, c := range s.Components {
-		ok := c.State == Running || c.State == Paused
+		ok := c.State == Running
 		if c.Kind == metric.Sink {
 			if !sinks {
 				continue

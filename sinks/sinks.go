@@ -32,7 +32,7 @@ type Sink interface {
 }
 
 // Ticker is what a sink adds that has something to do without events, such as rolling a file by time. The flow calls Tick
-// never during Write, also when the sink is paused, idle or not picked by its group, at next or soon after. A zero next
+// never during Write, also when the sink is idle or not picked by its group, at next or soon after. A zero next
 // means: not before the next Write. An error counts as a failure of the sink and is shown; Tick is called again after
 // back-off.
 type Ticker interface {

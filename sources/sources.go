@@ -15,8 +15,7 @@ var Registry = registry.New[Source]("source").WithCommon(Common{})
 // Source brings events in.
 type Source interface {
 	// Run reads until ctx is cancelled, hands every batch to out, and returns once it holds no more events: the last flush
-	// uses context.WithoutCancel(ctx). An error has it restarted with back-off. It may be called again: a paused source is
-	// one whose Run has returned and whose socket is closed.
+	// uses context.WithoutCancel(ctx). An error has it restarted with back-off: Run is then called again.
 	Run(ctx context.Context, out Output) error
 }
 

@@ -144,7 +144,7 @@ func health(w http.ResponseWriter, r *http.Request, check string, code int, st a
 	if r.URL.Query().Has("verbose") {
 		for _, c := range st.Components {
 			sign := "[-]"
-			if c.State == agent.Running || c.State == agent.Paused {
+			if c.State == agent.Running {
 				sign = "[+]"
 			}
 			fmt.Fprintln(w, sign+c.Line())

@@ -53,8 +53,6 @@ func (l *outLink) unready(now time.Time, alone bool) (wait bool, err error) {
 	switch {
 	case l.stuck.Load():
 		err = errStuck
-	case l.paused.Load():
-		err = errPaused
 	case l.open && l.job == nil && !l.renew:
 		return false, nil
 	case l.openErr != nil && !l.open:
@@ -72,7 +70,7 @@ func (l *outLink) unready(now time.Time, alone bool) (wait bool, err error) {
 
 // left tells whether the channel is to be emptied and is not, or does not say.
 func (l *outLink) left() bool {
-	if !l.drain || l.paused.Load() {
+	if !l.drain {
 		return false
 	}
 	s, err := l.link.stats()

@@ -12,8 +12,8 @@ import (
 )
 
 // epoch is a stretch of transactions in flight with one Pipelined sink. The outlet's goroutine takes and starts them; a
-// committer waits for each in take order and commits it. It ends at the first failure, and at stop, pause, rewiring or
-// when the group picks another sink. After a failure all that is not committed goes back, the last taken first: also
+// committer waits for each in take order and commits it. It ends at the first failure, and at stop, rewiring or when
+// the group picks another sink. After a failure all that is not committed goes back, the last taken first: also
 // batches behind the failed one that were acknowledged, as a duplicate is better than disorder.
 type epoch struct {
 	r      *run
@@ -110,7 +110,7 @@ func (r *run) goesOn(ctx *context.Context, h *held[outletWiring], i int, e *epoc
 	for {
 		*ctx = r.bell.ready()
 		stopping := r.stop.Err() != nil
-		if e.failed.Load() || r.hard.Err() != nil || r.wired.now.Load() != h || e.l.restart.Load() || e.l.renew ||
+		if e.failed.Load() || r.hard.Err() != nil || r.wired.now.Load() != h || e.l.renew ||
 			stopping && !e.l.more() {
 			return false
 		}

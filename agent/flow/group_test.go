@@ -178,32 +178,6 @@ func TestPipelinedSinksOfAGroupRunOneAtATimeWhenPicksAlternate(t *testing.T) {
 	})
 }
 
-func TestPausedSinkHandsOverToItsGroup(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		c := &flowtest.FakeChannel{}
-		s1, s2 := &flowtest.FakeSink{}, &flowtest.FakeSink{}
-		k1, k2 := newSink("k1", s1), newSink("k2", s2)
-		r := start(t, group(&inOrder{make([]time.Time, 2)}, c, k1, k2))
-		synctest.Wait()
-		k1.Pause()
-		fill(t, c, 0, 3)
-		synctest.Wait()
-		wantBodies(t, s2, texts(0, 3))
-		k2.Pause()
-		fill(t, c, 3, 6)
-		time.Sleep(time.Minute)
-		synctest.Wait()
-		wantBodies(t, c, texts(3, 6))
-		k1.Resume()
-		time.Sleep(20 * time.Second) // its penalty
-		synctest.Wait()
-		wantBodies(t, s1, texts(3, 6))
-		if err := r.end(); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func TestSinkThatDoesNotOpenHoldsNobodyUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &flowtest.FakeChannel{}

@@ -15,9 +15,8 @@ import (
 )
 
 var (
-	errStuck  = errors.New("the call has not returned after it was told to end; its events stay in the channel")
-	errPaused = errors.New("the sink is paused")
-	errBusy   = errors.New("the sink is still opening, or rolling by time")
+	errStuck = errors.New("the call has not returned after it was told to end; its events stay in the channel")
+	errBusy  = errors.New("the sink is still opening, or rolling by time")
 )
 
 const (
@@ -29,8 +28,8 @@ const (
 	never = 24 * time.Hour
 )
 
-// Sink is one sink under the care of the outlet it is wired to: opened and, after a panic or on Restart, opened again;
-// ticked; paused. It lives as long as the component. The counters of batches and of events are moved by the flow.
+// Sink is one sink under the care of the outlet it is wired to: opened and, after a panic, opened again; ticked. It
+// lives as long as the component. The counters of batches and of events are moved by the flow.
 type Sink struct {
 	name   string
 	sink   sinks.Sink
@@ -41,11 +40,9 @@ type Sink struct {
 	health *health
 	noise  quiet
 
-	paused  atomic.Bool
-	restart atomic.Bool
-	stuck   atomic.Bool          // given up in a call that did not return
-	since   atomic.Int64         // Unix nanoseconds of the start of the Write that runs, 0: none
-	bell    atomic.Pointer[bell] // of the outlet it is wired to
+	stuck atomic.Bool          // given up in a call that did not return
+	since atomic.Int64         // Unix nanoseconds of the start of the Write that runs, 0: none
+	bell  atomic.Pointer[bell] // of the outlet it is wired to
 
 	// Of the outlet's goroutine, and after it of Close.
 	open    bool
@@ -89,26 +86,6 @@ func (k *Sink) Status() Status {
 		s.Writing = time.Unix(0, n)
 	}
 	return s
-}
-
-// Pause has the sink write no more from the next batch on; its channel fills. It goes on being ticked.
-func (k *Sink) Pause() {
-	k.paused.Store(true)
-	k.health.pause(true)
-	k.wake()
-}
-
-// Resume ends a pause.
-func (k *Sink) Resume() {
-	k.paused.Store(false)
-	k.health.pause(false)
-	k.wake()
-}
-
-// Restart has the sink closed and opened again before the next batch.
-func (k *Sink) Restart() {
-	k.restart.Store(true)
-	k.wake()
 }
 
 func (k *Sink) wake() {
@@ -217,20 +194,16 @@ func (k *Sink) await() {
 	}
 }
 
-// tend does what is due: close for a restart, open, tick. It returns when to come back.
+// tend does what is due: close to open again, open, tick. It returns when to come back.
 func (k *Sink) tend(ctx context.Context, now time.Time) (due time.Time) {
 	due = now.Add(never)
 	if k.stuck.Load() || !k.collect() {
 		return due
 	}
-	if !k.flying && k.restart.CompareAndSwap(true, false) && k.opened {
-		k.renew = true
-	}
 	switch {
 	case k.renew && k.flying:
 	case k.renew:
 		k.begin(ctx, now, k.sink.Close, k.closed)
-	case !k.open && k.paused.Load():
 	case !k.open && now.Before(k.openAt):
 		due = k.openAt
 	case !k.open:
@@ -252,7 +225,7 @@ func (k *Sink) tend(ctx context.Context, now time.Time) (due time.Time) {
 func (k *Sink) closed(err error) {
 	k.renew, k.open, k.opened, k.tickAt = false, false, false, time.Time{}
 	if err != nil {
-		k.hurt("Closing for a restart failed, the sink is opened again", err)
+		k.hurt("Closing after a panic failed, the sink is opened again", err)
 	}
 }
 

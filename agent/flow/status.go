@@ -14,7 +14,6 @@ const (
 	Running  State = "RUNNING"
 	Backoff  State = "BACKOFF" // failed and waits before the next try
 	Failed   State = "FAILED"  // did not come back from a call; needs a human
-	Paused   State = "PAUSED"  // by an operator
 	Stopped  State = "STOPPED" // closed
 )
 
@@ -32,8 +31,6 @@ type Status struct {
 // health keeps a Status. Its methods may be called from many goroutines.
 type health struct {
 	mu     sync.Mutex
-	paused bool // hides what lies below
-	pauseT time.Time
 	status Status
 }
 
@@ -45,19 +42,7 @@ func newHealth() *health {
 func (h *health) get() Status {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.status
-	if h.paused && s.State != Failed && s.State != Stopped {
-		s.State, s.Since = Paused, h.pauseT
-	}
-	return s
-}
-
-func (h *health) pause(on bool) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.paused != on {
-		h.paused, h.pauseT = on, time.Now()
-	}
+	return h.status
 }
 
 // fail notes a failure and returns whether it is news: another state or another text than before.

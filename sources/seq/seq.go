@@ -39,7 +39,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 	return &Source{settings: s, health: env.Report}, nil
 }
 
-// Run sends numbers until ctx is cancelled; after a pause it goes on where it was.
+// Run sends numbers until ctx is cancelled; called again it goes on where it was.
 func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	var b event.Batch
 	var digits [20]byte
