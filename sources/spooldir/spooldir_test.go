@@ -119,7 +119,7 @@ func (p *place) run(out sources.Output) (stop func()) {
 
 // patience ends what does not come.
 func (p *place) patience() context.Context {
-	ctx, cancel := context.WithTimeout(p.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(p.Context(), time.Minute)
 	p.Cleanup(cancel)
 	return ctx
 }

@@ -36,7 +36,7 @@ func text(lines []string) string { return strings.Join(lines, "\n") + "\n" }
 // waitSorted is wait for lines whose order is that of their numbers, but for those of a copy.
 func (t *tail) waitSorted(out *flowtest.Recorder, want []string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, len(want))
 	got := out.Bodies()
@@ -132,6 +132,7 @@ func TestACopyThatEndsBeforeThePosition(t *testing.T) {
 func TestAFileThatSaysTheSameIsReadAfterAll(t *testing.T) {
 	for name, more := range map[string]string{"and more": "other\n", "and no more": ""} {
 		d, out := newTail(t), &flowtest.Recorder{}
+		d.copyTime = 100 * time.Millisecond
 		same := text(numbered(0, 50))
 		d.write("a.log", same)
 		d.run(out)

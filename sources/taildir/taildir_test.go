@@ -34,6 +34,7 @@ type tail struct {
 	*testing.T
 	dir string
 	Settings
+	copyTime time.Duration
 }
 
 func newTail(t *testing.T) *tail {
@@ -45,7 +46,7 @@ func newTail(t *testing.T) *tail {
 		Groups: []string{"f1"}, Patterns: map[string]string{"f1": dir + "/logs/.*[.]log"}, PositionFile: dir + "/pos/taildir_position.json",
 		IdleTimeout: time.Hour, WritePosInterval: time.Hour, BatchSize: 100, MaxBatchCount: 1 << 60, CachePatternMatching: true,
 		FileHeaderKey: "file", MaxLineLength: 1 << 20, MultiLineTimeout: time.Hour, Retry: retry.Settings{Step: time.Millisecond, Max: time.Millisecond},
-	}}
+	}, time.Hour}
 }
 
 func (t *tail) path(name string) string { return filepath.Join(t.dir, "logs", name) }
@@ -77,7 +78,7 @@ func (t *tail) source() *Source {
 	s, err := New(registry.Env{Log: slog.New(slog.DiscardHandler), Metrics: metric.NewSet(metric.Source, "a1", "r1", "TAILDIR")}, t.Settings)
 	t.ok(err)
 	source := s.(*Source)
-	source.copyTime = 100 * time.Millisecond
+	source.copyTime = t.copyTime
 	return source
 }
 
@@ -111,7 +112,7 @@ func (t *tail) crash(out sources.Output) {
 // wait waits until that many events have come and checks all.
 func (t *tail) wait(out *flowtest.Recorder, want ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, len(want))
 	if got := out.Bodies(); !slices.Equal(got, want) {
@@ -174,7 +175,7 @@ func TestStepsAreFlumes(t *testing.T) {
 	check := func(step int) {
 		t.Helper()
 		want := strings.Split(strings.TrimSuffix(latin1(golden.Steps[step].Output), "\n"), "\n")
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		out.Wait(ctx, t, len(want))
 		var got []string
@@ -210,7 +211,7 @@ func TestStepsAreFlumes(t *testing.T) {
 	}
 	stop = d.run(out)
 	d.append("a.log", "after\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, 14)
 	stop()
@@ -256,7 +257,7 @@ func TestARenamedFileIsNoNewOne(t *testing.T) {
 	d.ok(os.Rename(d.path("a.log"), d.path("a.log.1")))
 	d.write("a.log", "4\n")
 	d.append("a.log.1", "5\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, 5)
 	got := slices.Sorted(slices.Values(out.Bodies()))
@@ -283,7 +284,7 @@ func TestTheRestOfAFileRotatedWhileTheAgentWasDownIsRead(t *testing.T) {
 	d.ok(os.Rename(d.path("a.log"), d.path("a.old")))
 	d.write("a.log", "3\n")
 	d.run(out)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, 3)
 	got := slices.Sorted(slices.Values(out.Bodies()))
@@ -345,7 +346,7 @@ func TestFlumesPositionFileIsEnough(t *testing.T) {
 	d.ok(os.WriteFile(d.PositionFile, fmt.Appendf(nil, `[{"inode":%d,"pos":2,"file":"%s"},{"inode":%d,"pos":2,"file":"/elsewhere"}]`,
 		inode("a=b.log"), strings.ReplaceAll(d.path("a=b.log"), "=", `\u003d`), inode("other.log")), 0o644))
 	d.run(out)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, 3)
 	got := slices.Sorted(slices.Values(out.Bodies()))
