@@ -126,7 +126,7 @@ func TestSilentListenerIsGivenUp(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "no answer") {
 		t.Errorf("Open: %v, want that no answer came", err)
 	}
-	if took := time.Since(began); took > 4*lookupTimeout {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("Open took %v", took)
 	}
 }
@@ -135,14 +135,14 @@ func TestSilentListenerIsGivenUp(t *testing.T) {
 func TestUnansweredLookUpIsGivenUp(t *testing.T) {
 	c := fake(t, kfake.SeedTopics(1, "t", "u"))
 	cfg := quick(t, c)
-	cfg.MaxBlock = 300 * time.Millisecond
+	cfg.MaxBlock = 2 * time.Second
 	p := open(t, cfg, "t")
 	release := hangUntil(c, 3)
 	began := time.Now()
 	if _, err := p.Topic(t.Context(), "u", 0); err == nil || errors.As(err, new(*RecordError)) {
 		t.Errorf("Topic: %v, want an error that is not the record's", err)
 	}
-	if took := time.Since(began); took > 10*time.Second {
+	if took := time.Since(began); took > 15*time.Second {
 		t.Errorf("Topic took %v", took)
 	}
 	release()

@@ -31,11 +31,11 @@ func fake(t *testing.T, opts ...kfake.Opt) *kfake.Cluster {
 func quick(t *testing.T, c *kfake.Cluster) ProducerConfig {
 	conn := sarama.NewConfig()
 	conn.ClientID = "test"
-	conn.Net.DialTimeout, conn.Net.ReadTimeout, conn.Net.WriteTimeout = time.Second, 4*time.Second, 4*time.Second
+	conn.Net.DialTimeout, conn.Net.ReadTimeout, conn.Net.WriteTimeout = 20*time.Second, 20*time.Second, 20*time.Second
 	return ProducerConfig{
 		Brokers: c.ListenAddrs(), Conn: conn, Acks: sarama.WaitForAll, Idempotent: true, Level: sarama.CompressionLevelDefault,
 		InFlight: 5, BatchBytes: 900_000, MaxRecord: 1 << 20, Sticky: 64 << 10, Buffer: 32 << 20, MaxTopics: 100,
-		RequestTimeout: 2 * time.Second, DeliveryTimeout: 20 * time.Second, MaxBlock: 2 * time.Second, Backoff: 5 * time.Millisecond,
+		RequestTimeout: 2 * time.Second, DeliveryTimeout: time.Minute, MaxBlock: 20 * time.Second, Backoff: 5 * time.Millisecond,
 		MaxBackoff: 50 * time.Millisecond, MetadataAge: time.Minute, Retries: -1,
 		Refused: func(err *RecordError) error { return err },
 		Log:     slog.New(slog.DiscardHandler),
@@ -112,7 +112,7 @@ func (r *results) wait(t *testing.T) map[int]error {
 	go func() { r.wg.Wait(); close(done) }()
 	select {
 	case <-done:
-	case <-time.After(60 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("a transaction is never done")
 	}
 	r.mu.Lock()
@@ -169,7 +169,7 @@ func readLogWith(t *testing.T, conf *sarama.Config, addrs []string, topic string
 			select {
 			case m := <-pc.Messages():
 				all[id] = append(all[id], m)
-			case <-time.After(10 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("partition %d: %d of %d records read", id, len(all[id]), end)
 			}
 		}

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 func TestTransactionsArriveOnceAndInOrder(t *testing.T) {
@@ -44,7 +46,16 @@ func TestTransactionsArriveOnceAndInOrder(t *testing.T) {
 func TestSmallTransactionsShareABatch(t *testing.T) {
 	c := fake(t, kfake.SeedTopics(1, "t"))
 	var requests int
-	c.ControlKey(0, countRequests(c, &requests))
+	sent := make(chan struct{})
+	answer := sync.OnceFunc(func() { close(sent) })
+	defer answer()
+	c.ControlKey(0, func(kmsg.Request) (kmsg.Response, error, bool) {
+		c.KeepControl()
+		if requests++; requests == 1 {
+			c.SleepControl(func() { <-sent })
+		}
+		return nil, nil, false
+	})
 	p := open(t, quick(t, c), "t")
 	var r results
 	var want []string
@@ -53,6 +64,7 @@ func TestSmallTransactionsShareABatch(t *testing.T) {
 		want = append(want, v...)
 		r.send(t, p, i, "t", v...)
 	}
+	answer()
 	if bad := r.wait(t); len(bad) > 0 {
 		t.Fatal(bad)
 	}
@@ -186,7 +198,7 @@ func TestRecordTooLargeForItsTopic(t *testing.T) {
 func TestUnknownTopicIsTheRecordsFault(t *testing.T) {
 	c := fake(t)
 	cfg := quick(t, c)
-	cfg.MaxBlock = 200 * time.Millisecond
+	cfg.MaxBlock = 2 * time.Second
 	p := open(t, cfg)
 	for _, name := range []string{"missing", "bad/name", "", "..", strings.Repeat("x", 250)} {
 		var rec *RecordError

@@ -21,7 +21,7 @@ func until(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for ctx := bound(t); !ok(); {
 		if retry.Sleep(ctx, 10*time.Millisecond) != nil {
-			t.Fatalf("%s: not within 30 s", what)
+			t.Fatalf("%s: not within a minute", what)
 		}
 	}
 }

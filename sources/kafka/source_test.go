@@ -93,7 +93,7 @@ func run(t *testing.T, s sources.Source, out sources.Output) (end func()) {
 				if err != nil {
 					t.Errorf("Run: %v", err)
 				}
-			case <-time.After(30 * time.Second):
+			case <-time.After(time.Minute):
 				t.Error("Run does not end")
 			}
 		})
@@ -103,7 +103,7 @@ func run(t *testing.T, s sources.Source, out sources.Output) (end func()) {
 }
 
 func bound(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -342,7 +342,7 @@ func TestOffsetsFollowDelivery(t *testing.T) {
 func TestNothingBehindALostBatchIsCommitted(t *testing.T) {
 	c := fake(t, kfake.SeedTopics(1, "t"))
 	produce(t, c, text("t", 0, numbers(0, 50)...)...)
-	s, _ := build(t, c, nil, "batchSize", "10")
+	s, _ := build(t, c, nil, "batchSize", "10", "batchDurationMillis", "60000")
 	ctx, cancel := context.WithCancel(t.Context())
 	n := 0
 	out := &flowtest.Recorder{OnSend: func(context.Context, *event.Batch) error {
