@@ -55,7 +55,7 @@ func build(t *testing.T, c *kfake.Cluster, kv ...string) *Channel {
 	t.Helper()
 	kv = append([]string{"kafka.bootstrap.servers", strings.Join(c.ListenAddrs(), ","), "kafka.consumer.heartbeat.interval.ms", "100",
 		"kafka.consumer.session.timeout.ms", "6000", "kafka.pollTimeout", "20", "kafka.producer.max.request.size", "2500000",
-		"kafka.producer.request.timeout.ms", "2000", "kafka.producer.retry.backoff.ms", "10", "kafka.producer.max.block.ms", "500"}, kv...)
+		"kafka.producer.request.timeout.ms", "2000", "kafka.producer.retry.backoff.ms", "10", "kafka.producer.max.block.ms", "20000"}, kv...)
 	p, issues := decode(kv...)
 	if err := conf.Fail(issues); err != nil {
 		t.Fatal(err)
@@ -72,7 +72,7 @@ func build(t *testing.T, c *kfake.Cluster, kv ...string) *Channel {
 }
 
 func bound(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -369,7 +369,7 @@ func TestPutTellsWhatItCannotPromise(t *testing.T) {
 		c.KeepControl()
 		return nil, fmt.Errorf("closed"), refuse.Load()
 	})
-	ch := build(t, c, "kafka.producer.delivery.timeout.ms", "200")
+	ch := build(t, c, "kafka.producer.delivery.timeout.ms", "3000")
 	if err := ch.Put(bound(t), flowtest.Numbered(0, 3)); err == nil {
 		t.Error("Put promised what no broker has")
 	}

@@ -53,7 +53,7 @@ func decode(t *testing.T, kv ...string) (*conf.Node, registry.Plan[sinks.Sink], 
 func build(t *testing.T, c *kfake.Cluster, kv ...string) (*Sink, *metric.Set) {
 	t.Helper()
 	kv = append([]string{"kafka.bootstrap.servers", strings.Join(c.ListenAddrs(), ", "), "kafka.topic", "t",
-		"kafka.producer.request.timeout.ms", "2000", "kafka.producer.max.block.ms", "500", "kafka.producer.delivery.timeout.ms", "15000",
+		"kafka.producer.request.timeout.ms", "2000", "kafka.producer.max.block.ms", "20000", "kafka.producer.delivery.timeout.ms", "15000",
 		"kafka.producer.retry.backoff.ms", "10"}, kv...)
 	_, p, issues := decode(t, kv...)
 	if err := conf.Fail(issues); err != nil {
@@ -303,7 +303,7 @@ func TestBrokerThatRefusesFailsTheWrite(t *testing.T) {
 		c.KeepControl()
 		return nil, fmt.Errorf("closed"), refuse.Load()
 	})
-	s, set := open(t, c, "kafka.producer.delivery.timeout.ms", "300")
+	s, set := open(t, c, "kafka.producer.delivery.timeout.ms", "3000")
 	if err := s.Write(t.Context(), []event.Event{ev("a")}); err == nil || !strings.Contains(err.Error(), "not acknowledged") {
 		t.Fatalf("Write: %v, want the time limit's error", err)
 	}
