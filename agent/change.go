@@ -240,11 +240,11 @@ func (c *change) commit() {
 	for _, x := range c.exchanges {
 		x.commit()
 	}
-	c.register()
 	var settled []func(context.Context) error
 	for name, w := range c.inlets {
 		settled = append(settled, c.next.sources[name].inlet.Rewire(w))
 	}
+	c.register() // who sees the new generation sends into its channels
 	ended := c.endedSources()
 	ctx, cancel := context.WithTimeout(c.a.hard, min(stopping, c.a.settings.DrainTimeout))
 	each(ended, func(s *source) { s.stop(ctx) })
