@@ -271,9 +271,12 @@ const smallRead = 4 << 10
 // tighten moves the bodies into a chunk of their own where they are less than a quarter of what they keep alive, and tells
 // whether it did. whole says that nothing was taken out of the batch that they came in.
 func tighten(events []event.Event, whole bool) bool {
+	if whole && exceeds(events, smallRead) {
+		return false
+	}
 	b := event.Batch{Events: events}
 	body, pinned := b.Footprint()
-	if body >= pinned/4 || pinned < 1<<10 || whole && body > smallRead {
+	if body >= pinned/4 || pinned < 1<<10 {
 		return false
 	}
 	chunk := make([]byte, 0, body)
@@ -283,4 +286,14 @@ func tighten(events []event.Event, whole bool) bool {
 		events[i].Body = chunk[at:]
 	}
 	return true
+}
+
+// exceeds tells whether the bodies have more than so many bytes together. Of a large batch it looks at the first few.
+func exceeds(events []event.Event, size int) bool {
+	for i := range events {
+		if size -= len(events[i].Body); size < 0 {
+			return true
+		}
+	}
+	return false
 }

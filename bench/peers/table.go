@@ -26,7 +26,7 @@ func agentVersion(ctx context.Context) string {
 // table returns the results as Markdown.
 func table(results []result, with []peer, rounds int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %s. Lines of %d bytes over one connection or from one file; medians of %d rounds in turns, after one to warm up; every line that came out was checked.\n\n",
+	fmt.Fprintf(&b, "Measured %s on %s. Lines of %d bytes over one connection or from one file; medians of %d rounds in turns, after one to warm up; what is of the copier is the median of the shares of each round; every line that came out was checked.\n\n",
 		time.Now().UTC().Format("2006-01-02"), machine(), lineBytes, rounds)
 	for _, r := range results {
 		fmt.Fprintf(&b, "### %s\n\n| | lines/s | lowest – highest | of the copier | CPU µs a line | peak MiB | lines a round |\n|---|--:|--:|--:|--:|--:|--:|\n", r.job.title)
@@ -42,7 +42,7 @@ func table(results []result, with []peer, rounds int) string {
 			}
 			share := "–"
 			if limit != nil && len(limit.rate) > 0 {
-				share = fmt.Sprintf("%.2f", median(f.rate)/median(limit.rate))
+				share = fmt.Sprintf("%.2f", median(shares(f.rate, limit.rate)))
 			}
 			fmt.Fprintf(&b, "| %s | %s | %s – %s | %s | %.2f | %d | %s |\n", p.name, grouped(median(f.rate)), grouped(slices.Min(f.rate)), grouped(slices.Max(f.rate)),
 				share, median(f.cpu), f.peak>>20, grouped(float64(f.lines)))
@@ -81,6 +81,14 @@ func machine() string {
 func median(v []float64) float64 {
 	s := slices.Sorted(slices.Values(v))
 	return s[len(s)/2]
+}
+
+// shares returns the rates as parts of those of the same rounds: a slow minute of the machine hits both.
+func shares(rate, limit []float64) (all []float64) {
+	for i := range min(len(rate), len(limit)) {
+		all = append(all, rate[i]/limit[i])
+	}
+	return all
 }
 
 // grouped prints a number with commas.

@@ -37,6 +37,9 @@ func (c *Channel) takeBackLocked(maxEvents int, maxBytes int64) *tx {
 }
 
 func (c *Channel) takeRingLocked(maxEvents int, maxBytes int64) *tx {
+	if c.used.bytes <= maxBytes {
+		maxBytes = 0 // all there is fits: nothing needs to be added up
+	}
 	events := c.spareLocked(fitQueued(&c.ring, maxEvents, maxBytes))
 	c.ring.pop(events)
 	first := c.first

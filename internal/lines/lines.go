@@ -15,7 +15,7 @@ import (
 // half the size: an idle connection keeps little memory alive, a busy one allocates once per thousand lines.
 const (
 	minChunk  = 4 << 10
-	maxChunk  = 128 << 10
+	maxChunk  = 256 << 10
 	fewReads  = 4
 	manyReads = 64
 
@@ -79,6 +79,31 @@ func NewLenderOf(src io.Reader, newline []byte) *Reader {
 func (r *Reader) Adopt(b *event.Batch, line []byte) *event.Event {
 	r.Lend(b)
 	return b.Adopt(line)
+}
+
+// AdoptLines adds complete lines to the batch as Adopt does, until there is none, there were limit of them, or the next one
+// has more than most bytes; it returns how many. What comes next is for Next to tell.
+func (r *Reader) AdoptLines(b *event.Batch, limit, most int) (n int) {
+	if len(r.newline) > 1 {
+		return 0
+	}
+	for ; n < limit; n++ {
+		at := bytes.IndexByte(r.chunk[r.scanned:r.end], r.newline[0])
+		if at < 0 {
+			r.scanned = r.end
+			break
+		}
+		if at += r.scanned; at-r.start > most {
+			break
+		}
+		b.Events = append(b.Events, event.Event{Body: r.chunk[r.start:at]})
+		r.start = at + 1
+		r.scanned = r.start
+	}
+	if n > 0 {
+		r.Lend(b)
+	}
+	return n
 }
 
 // Lend is for a batch that adopts parts of what the reader returned since the last Fill by itself.

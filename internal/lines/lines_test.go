@@ -261,3 +261,34 @@ func TestLentLinesStayUntilTheirBatchesAreReset(t *testing.T) {
 		t.Errorf("%d lines, want %d", at, len(want)-1)
 	}
 }
+
+func TestAdoptLinesStopsAtTheLimitAndBeforeALongLine(t *testing.T) {
+	const text = "a\nbb\n\ncccc\nd\ne\nunfinished"
+	for name, src := range map[string]io.Reader{"whole": strings.NewReader(text), "single bytes": iotest.OneByteReader(strings.NewReader(text))} {
+		r := NewReader(src)
+		var b event.Batch
+		for err := error(nil); err == nil; {
+			_, err = r.Fill()
+			for {
+				if n := r.AdoptLines(&b, 2, 3); n == 2 {
+					continue
+				}
+				line, ok := r.Next()
+				if !ok {
+					break
+				}
+				if string(line) != "cccc" {
+					t.Errorf("%s: %q was left, want the line of more than 3 bytes", name, line)
+				}
+				b.Adopt(line)
+			}
+		}
+		var got []string
+		for _, e := range b.Events {
+			got = append(got, string(e.Body))
+		}
+		if want := []string{"a", "bb", "", "cccc", "d", "e"}; !slices.Equal(got, want) || string(r.Rest()) != "unfinished" {
+			t.Errorf("%s: %q and %q, want %q", name, got, r.Rest(), want)
+		}
+	}
+}

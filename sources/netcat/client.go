@@ -102,8 +102,12 @@ func (c *client) limit() (lines, room int) {
 
 // collect moves up to limit lines to the batch. It returns errTooLong when the next one is.
 func (c *client) collect(limit int) error {
-	for range limit {
-		line, ok := c.lines.Next()
+	most := c.settings.MaxLineLength - 1
+	for {
+		if limit -= c.lines.AdoptLines(&c.batch, limit, most); limit == 0 {
+			return nil
+		}
+		line, ok := c.lines.Next() // it has more bytes than characters may be
 		if !ok {
 			return nil
 		}
@@ -111,8 +115,10 @@ func (c *client) collect(limit int) error {
 			return errTooLong
 		}
 		c.lines.Adopt(&c.batch, line)
+		if limit--; limit == 0 {
+			return nil
+		}
 	}
-	return nil
 }
 
 // tooLong tells whether the line has too many characters when its newline, which may still be to come, is counted.
@@ -136,6 +142,9 @@ func (c *client) note(n int, err error) {
 	answer := c.ok
 	if err != nil {
 		answer = c.failed(strings.ReplaceAll(err.Error(), "\n", " "))
+	}
+	if len(answer) == 0 {
+		return
 	}
 	for range n {
 		c.answers = append(c.answers, answer...)
