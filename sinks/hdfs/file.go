@@ -52,9 +52,9 @@ type count struct {
 	size   int64 // bytes given to the file system
 }
 
-// writeAt is how much of a batch is collected before it is given to the file system: a packet of HDFS, so that the first ones
-// are on their way while the next are made.
-const writeAt = 64 << 10
+// writeAt is how much of a batch is collected before it is given to the file system: a packet of HDFS and the small one that
+// goes before it up to a multiple of 512 bytes, so that the first ones are on their way while the next are made.
+const writeAt = 64<<10 + 512
 
 // bufferMax is the most that a file keeps for the next batch.
 const bufferMax = 4 << 20

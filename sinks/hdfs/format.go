@@ -63,30 +63,35 @@ func (f sequences) File() serializer.Serializer {
 	if err != nil {
 		panic("hdfs: a codec that worked before does not: " + err.Error())
 	}
-	return sequence{w}
+	return &sequence{w: w}
 }
 
-type sequence struct{ w *seqfile.Writer }
+type sequence struct {
+	w   *seqfile.Writer
+	raw string // the last timestamp
+	key int64  // that it is
+}
 
-func (s sequence) Begin(dst []byte, _ *event.Event) ([]byte, error) {
+func (s *sequence) Begin(dst []byte, _ *event.Event) ([]byte, error) {
 	return s.w.AppendHeader(dst), nil
 }
 
-func (s sequence) Append(dst []byte, e *event.Event) ([]byte, error) {
-	var key int64
-	if raw, ok := e.Header("timestamp"); ok {
+func (s *sequence) Append(dst []byte, e *event.Event) ([]byte, error) {
+	raw, ok := e.Header("timestamp")
+	if !ok {
+		return s.w.Append(dst, time.Now().UnixMilli(), e.Body)
+	}
+	if raw != s.raw || raw == "" {
 		ms, err := strconv.ParseInt(raw, 10, 64)
 		if err != nil {
 			return dst, fmt.Errorf("%w %.40q is no number, so no key of a SequenceFile", escape.ErrTimestamp, raw)
 		}
-		key = ms
-	} else {
-		key = time.Now().UnixMilli()
+		s.raw, s.key = raw, ms
 	}
-	return s.w.Append(dst, key, e.Body)
+	return s.w.Append(dst, s.key, e.Body)
 }
 
-func (s sequence) Flush(dst []byte) ([]byte, error) { return s.w.Flush(dst) }
+func (s *sequence) Flush(dst []byte) ([]byte, error) { return s.w.Flush(dst) }
 
 // streams are files of a serializer's bytes, compressed; each batch is a stream of its own, so that it is whole.
 type streams struct {
