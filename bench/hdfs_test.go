@@ -49,7 +49,7 @@ func BenchmarkHDFS(b *testing.B) {
 }
 
 func besideLibrary(b *testing.B, root string, bare hadoop.FS, fileType string, size int) {
-	const rounds = 31
+	const rounds = 51
 	batch, text := hdfsBatch(b, size, fileType)
 	batches := max(hdfsRun/len(text), 2)
 	write := func(f hadoop.File) error {
@@ -76,7 +76,7 @@ func besideLibrary(b *testing.B, root string, bare hadoop.FS, fileType string, s
 		}
 		ours, theirs = append(ours, k), append(theirs, f)
 	}
-	o, t := pairs(rounds, func() time.Duration {
+	o, t, ratio := inTurns(rounds, func() time.Duration {
 		k := ours[0]
 		ours = ours[1:]
 		begin := time.Now()
@@ -98,7 +98,7 @@ func besideLibrary(b *testing.B, root string, bare hadoop.FS, fileType string, s
 		return time.Since(begin)
 	})
 	b.ReportMetric(float64(batches*len(text))/1e6/o.wall.Seconds(), "MB/s")
-	report(b, batches*size, o, t, 0.9)
+	reportRatio(b, batches*size, o, t, ratio, 0.9)
 }
 
 // BenchmarkHDFSPut writes a file's worth of lines, from the opening of the sink to the renaming of its file, against

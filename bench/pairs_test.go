@@ -30,6 +30,24 @@ func pairs(n int, ours, theirs func() time.Duration) (our, their cost) {
 	return median(a), median(b)
 }
 
+// inTurns is pairs where each is the first of a pair as often as the other. ratio is the median of the pairs' own: what is
+// slow for minutes, such as a disk that others use, is slow for both of a pair.
+func inTurns(n int, ours, theirs func() time.Duration) (our, their cost, ratio float64) {
+	var a, b []cost
+	var ratios []float64
+	for i := range n {
+		var o, t cost
+		if i%2 == 0 {
+			o, t = run(ours), run(theirs)
+		} else {
+			t, o = run(theirs), run(ours)
+		}
+		a, b, ratios = append(a, o), append(b, t), append(ratios, t.wall.Seconds()/o.wall.Seconds())
+	}
+	slices.Sort(ratios)
+	return median(a), median(b), ratios[n/2]
+}
+
 func run(f func() time.Duration) cost {
 	runtime.GC()
 	before := cpuTime()
@@ -61,7 +79,12 @@ func median(cs []cost) cost {
 // report shows the speeds in units per second, the processor time per unit, and fails below the floor of the speeds' ratio.
 func report(b *testing.B, units int, ours, theirs cost, floor float64) {
 	b.Helper()
-	ratio := theirs.wall.Seconds() / ours.wall.Seconds()
+	reportRatio(b, units, ours, theirs, theirs.wall.Seconds()/ours.wall.Seconds(), floor)
+}
+
+// reportRatio is report with a ratio of its own.
+func reportRatio(b *testing.B, units int, ours, theirs cost, ratio, floor float64) {
+	b.Helper()
 	b.ReportMetric(float64(units)/ours.wall.Seconds(), "ours/s")
 	b.ReportMetric(float64(units)/theirs.wall.Seconds(), "theirs/s")
 	b.ReportMetric(ratio, "ratio")
