@@ -32,7 +32,7 @@ func runAgent(t *testing.T, attr *syscall.SysProcAttr, args ...string) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, binary, args...)
 	cmd.SysProcAttr = attr
@@ -146,7 +146,7 @@ func TestRealTakenPortIsRetriedAndSaidByName(t *testing.T) {
 	a := service.Start(t, service.Agent{Conf: strings.Replace(smallConf, "port = 0", "port = "+port, 1), Unready: true})
 	awaitUnready(t, a, "/readyz", "source r1 BACKOFF", "address already in use")
 	ln.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	if err := a.AwaitReady(ctx); err != nil {
 		t.Errorf("after the port was given up: %v", err)
@@ -156,7 +156,7 @@ func TestRealTakenPortIsRetriedAndSaidByName(t *testing.T) {
 // awaitUnready waits until a path answers 503 with all of the words in it.
 func awaitUnready(t *testing.T, a *service.AgentServer, path string, words ...string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err := service.Await(ctx, path+" with its reasons", func(ctx context.Context) error {
 		status, body, err := a.Get(ctx, path)
@@ -252,7 +252,7 @@ func sendWhileAway(t *testing.T, a *service.AgentServer) {
 
 func awaitHDFSReady(t *testing.T, h *service.HDFSServer) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	if err := h.AwaitDatanodes(ctx, len(h.Datanodes)); err != nil {
 		t.Fatal(err)
@@ -263,7 +263,7 @@ func awaitHDFSReady(t *testing.T, h *service.HDFSServer) {
 func awaitLine(t *testing.T, h *service.HDFSServer, dir string) {
 	t.Helper()
 	client := dialHDFS(t, h)
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err := service.Await(ctx, "the line in "+dir, func(context.Context) error {
 		text, err := readDir(client, dir)

@@ -56,7 +56,7 @@ var hadoopLogLine = regexp.MustCompile(`^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A
 // included, and returns them sorted.
 func awaitHDFS(t *testing.T, h *service.HDFSServer, dir string, lines int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var got []string
 	for ctx.Err() == nil {
@@ -85,7 +85,7 @@ func TestRealTaildirExample(t *testing.T) {
 	if err := os.WriteFile(log, []byte("one\ntwo\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	awaitDelivered(ctx, t, a, "k1", 2)
 	a.Kill()
@@ -146,7 +146,7 @@ func TestRealSpooldirExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	a := startExample(t, "spooldir-hdfs.conf", "a1", places{hdfs: h, more: []string{"SPOOL=" + spool}})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	awaitDelivered(ctx, t, a, "k1", len(lines))
 	a.Stop(time.Minute)
@@ -165,7 +165,7 @@ func TestRealNetcatOverKafkaIntoHDFS(t *testing.T) {
 	front := startExample(t, "netcat-kafka-hdfs.conf", "front", places{hdfs: h, kafka: k})
 	back := startExample(t, "netcat-kafka-hdfs.conf", "back", places{hdfs: h, kafka: k})
 	sendLines(t, front.Addr("netcat"), "one\ntwo\nthree\n")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	awaitDelivered(ctx, t, back, "k1", 3)
 	back.Stop(time.Minute)

@@ -22,7 +22,7 @@ func netcatLine(t *testing.T, addr, line string) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := conn.Write([]byte(line + "\n")); err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ a1.sinks.k1.channel = c1
 	if answer := netcatLine(t, f.Addr("netcat"), "hello"); answer != "OK" {
 		t.Errorf("netcat answers %q, want OK", answer)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	if err := f.AwaitLog(ctx, "Event: { headers:{} body: 68 65 6C 6C 6F"); err != nil {
 		t.Error(err)
@@ -81,7 +81,7 @@ a1.sinks.k1.hdfs.rollInterval = 1
 		t.Errorf("netcat answers %q, want OK", answer)
 	}
 	client := dialHDFS(t, h)
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err := service.Await(ctx, "Flume's file", func(context.Context) error {
 		text, err := readDir(client, "/flume")

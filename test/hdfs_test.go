@@ -74,7 +74,7 @@ func TestRealHDFSReturnsAfterKills(t *testing.T) {
 	want := []byte("still there")
 	writeHDFS(t, client, "/kept", want)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	h.Datanodes[1].Kill()
 	if err := h.AwaitDatanodes(ctx, 2); err != nil {
@@ -105,7 +105,7 @@ func TestRealHDFSReturnsAfterKills(t *testing.T) {
 
 func TestRealHDFSFrozenDatanodeIsDroppedAndComesBack(t *testing.T) {
 	h := service.Shared(t, service.HDFS{Datanodes: 3})
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	h.Datanodes[2].Freeze()
 	defer h.Datanodes[2].Thaw()
@@ -147,7 +147,7 @@ func TestRealHDFSFailsOver(t *testing.T) {
 	if err := h.Activate(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err = service.Await(ctx, "the file on nn2", func(context.Context) error {
 		got, err := client.ReadFile("/kept")

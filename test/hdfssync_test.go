@@ -149,7 +149,7 @@ func TestRealHDFSSyncedBytesSurviveKill(t *testing.T) {
 
 func TestRealHDFSDeadDatanodeFailsTheSyncAndLosesNothing(t *testing.T) {
 	h := service.Start(t, service.HDFS{Datanodes: 3})
-	f := openHadoop(t, h.URL(), nil, 10*time.Second)
+	f := openHadoop(t, h.URL(), nil, 30*time.Second)
 	w, err := f.Create(t.Context(), "/dead/1")
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestRealHDFSDeadDatanodeFailsTheSyncAndLosesNothing(t *testing.T) {
 	}
 	h.Datanodes[1].Kill()
 	start := time.Now()
-	for err = step(); err == nil && time.Since(start) < 20*time.Second; err = step() {
+	for err = step(); err == nil && time.Since(start) < time.Minute; err = step() {
 	}
 	if err == nil {
 		t.Fatal("the sync goes on although a datanode is dead")
@@ -186,7 +186,7 @@ func TestRealHDFSDeadDatanodeFailsTheSyncAndLosesNothing(t *testing.T) {
 		t.Error("Close of a broken file: nil, want an error")
 	}
 	w.Abandon()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := service.Await(ctx, "an end of the library's writers", func(context.Context) error {
 		if stacks := writerGoroutines(); stacks != "" {
@@ -219,7 +219,7 @@ func writerGoroutines() string {
 
 func TestRealHDFSFrozenServersDoNotHangTheWriter(t *testing.T) {
 	h := service.Start(t, service.HDFS{Datanodes: 3})
-	const bound = 3 * time.Second
+	const bound = 6 * time.Second
 	f := openHadoop(t, h.URL(), nil, bound)
 	w, err := f.Create(t.Context(), "/frozen/1")
 	if err != nil {
@@ -254,11 +254,11 @@ func TestRealHDFSFrozenServersDoNotHangTheWriter(t *testing.T) {
 	}
 	short, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	if err := timed("create until its context ends", 2*time.Second, func() error { _, err := f.Create(short, "/frozen/2"); return err }); err == nil {
+	if err := timed("create until its context ends", bound, func() error { _, err := f.Create(short, "/frozen/2"); return err }); err == nil {
 		t.Error("create with the namenode frozen: nil, want an error")
 	}
 	h.Namenode.Thaw()
-	if err := timed("stat after the thaw", 10*time.Second, func() error { return f.Check(t.Context()) }); err != nil {
+	if err := timed("stat after the thaw", 5*bound, func() error { return f.Check(t.Context()) }); err != nil {
 		t.Errorf("stat after the thaw: %v", err)
 	}
 
@@ -271,7 +271,7 @@ func TestRealHDFSFrozenServersDoNotHangTheWriter(t *testing.T) {
 	for i := range h.Datanodes {
 		h.Datanodes[i].Freeze()
 	}
-	if err := timed("sync with the datanodes frozen", 2*bound, sync); err == nil {
+	if err := timed("sync with the datanodes frozen", 3*bound, sync); err == nil {
 		t.Error("sync with the datanodes frozen: nil, want an error")
 	}
 	w.Abandon()

@@ -40,7 +40,7 @@ func converse(t *testing.T, addr string, text []byte) []byte {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	conn.SetDeadline(time.Now().Add(2 * time.Minute))
 	if _, err := conn.Write(text); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +161,7 @@ a1.sinks.k1.channel = c1
 // awaitTravelled waits for the lines hello 0 to 4 with their header in a log that the logger sink writes.
 func awaitTravelled(t *testing.T, await func(context.Context, string) error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	for i := range 5 {
 		if err := await(ctx, fmt.Sprintf("body: 68 65 6C 6C 6F 20 3%d", i)); err != nil {

@@ -47,7 +47,7 @@ func javaTool(t *testing.T, stdin, class string, args ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin = strings.NewReader(stdin)
@@ -89,7 +89,7 @@ func sendLines(t *testing.T, addr, lines string) {
 // linesBelow returns the lines of all files in a directory once there are n of them, sorted.
 func linesBelow(t *testing.T, dir string, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var all []string
 	err := service.Await(ctx, fmt.Sprintf("%d lines in %s", n, dir), func(context.Context) error {
@@ -146,7 +146,7 @@ func TestRealKafkaChannelExample(t *testing.T) {
 	if err := back.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var got []string
 	for len(got) < 5 && ctx.Err() == nil { // a line may be there twice

@@ -69,7 +69,7 @@ func rolled(t *testing.T, dir string) []string {
 // awaitFile waits until there is a file of that name.
 func awaitFile(t *testing.T, p *service.Process, name string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err := service.Await(ctx, name, func(context.Context) error {
 		_, err := os.Stat(name)
@@ -83,7 +83,7 @@ func awaitFile(t *testing.T, p *service.Process, name string) {
 // awaitMeta waits until a progress file says what ok wants to hear, and returns it.
 func awaitMeta(t *testing.T, p *service.Process, name string, ok func(meta []byte) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var text []byte
 	err := service.Await(ctx, "progress in "+name, func(context.Context) (err error) {

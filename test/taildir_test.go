@@ -45,7 +45,7 @@ a1.sinks.k1.sink.rollInterval = 0
 // awaitPosition waits until the position file says that position for the file, and nothing but Flume's keys.
 func awaitPosition(t *testing.T, p *service.Process, positions, file string, want int64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	err := service.Await(ctx, "the position", func(context.Context) error {
 		text, err := os.ReadFile(positions)
@@ -138,7 +138,7 @@ func TestRealTaildirReadsTheRestOfACompressedFile(t *testing.T) {
 			t.Fatalf("%v: %s", err, out)
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	if err := awaitQuiet(ctx, a); err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestRealTaildirReadsTheRestOfACompressedFile(t *testing.T) {
 // awaitKnown waits until the position file names the file as it is now.
 func awaitKnown(t *testing.T, a *service.AgentServer, dir, file string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	r := rotated{file: file}
 	err := service.Await(ctx, "the file to be followed", func(context.Context) error {

@@ -109,7 +109,7 @@ func TestRealHDFSSinkOutlivesItsTickets(t *testing.T) {
 	pause(t, time.Until(fresh.Add(ticketLife+2*time.Second)))
 	wantRefusal(t, h, hadoop.Options{Conf: site}, "expired: run kinit")
 	kinit()
-	on := openHadoopWith(t, h.URL(), hadoop.Options{Conf: site, CallTimeout: 10 * time.Second})
+	on := openHadoopWith(t, h.URL(), hadoop.Options{Conf: site, CallTimeout: 30 * time.Second})
 	if err := on.Check(t.Context()); err != nil {
 		t.Errorf("after kinit: %v", err)
 	}
@@ -118,7 +118,7 @@ func TestRealHDFSSinkOutlivesItsTickets(t *testing.T) {
 // wantRefusal wants an error of the first call that says so.
 func wantRefusal(t *testing.T, h *service.HDFSServer, o hadoop.Options, says string) {
 	t.Helper()
-	o.CallTimeout = 10 * time.Second
+	o.CallTimeout = 30 * time.Second
 	if err := openHadoopWith(t, h.URL(), o).Check(t.Context()); err == nil || !strings.Contains(err.Error(), says) {
 		t.Errorf("%v, want an error that says %q", err, says)
 	}

@@ -22,7 +22,7 @@ func TestRealTwitterOverKafkaIntoOpenSearch(t *testing.T) {
 	startExample(t, "twitter-kafka.conf", "producer", at)
 	startExample(t, "kafka-elasticsearch.conf", "consumer", at)
 
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	// 200 posts of 15 s each from 10:00 on, in the index of their day.
 	err = service.Await(ctx, "200 documents", func(ctx context.Context) error {

@@ -45,7 +45,7 @@ a1.sinks.k1.type = `
 // a server that is away.
 func TestRealZooKeeperHasTheConfiguration(t *testing.T) {
 	z := service.Shared(t, service.ZooKeeper{})
-	conn, _, err := zk.Connect([]string{z.Addr()}, 10*time.Second, zk.WithLogInfo(false))
+	conn, _, err := zk.Connect([]string{z.Addr()}, 30*time.Second, zk.WithLogInfo(false))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func launchBare(t *testing.T, args ...string) *agentProcess {
 
 func (a *agentProcess) await(t *testing.T, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(a.log.String(), text); <-time.After(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(a.log.String(), text); <-time.After(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("no line with %q in:\n%s", text, a.log.String())
 		}
@@ -148,7 +148,7 @@ func (a *agentProcess) await(t *testing.T, text string) {
 // wait returns the exit code.
 func (a *agentProcess) wait(t *testing.T) int {
 	t.Helper()
-	timer := time.AfterFunc(30*time.Second, func() { a.cmd.Process.Kill() })
+	timer := time.AfterFunc(2*time.Minute, func() { a.cmd.Process.Kill() })
 	defer timer.Stop()
 	a.cmd.Wait() // the code says how it went
 	return a.cmd.ProcessState.ExitCode()

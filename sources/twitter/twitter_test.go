@@ -128,6 +128,12 @@ func settings(x *fakeX) Settings {
 // start runs a source with short waits until the test ends, and returns what comes out and the log.
 func start(t *testing.T, s Settings) (*flowtest.Recorder, *Source, *bytes.Buffer) {
 	t.Helper()
+	return startImpatient(t, s, time.Minute)
+}
+
+// startImpatient is start with the silence after which a connection is given up.
+func startImpatient(t *testing.T, s Settings, silence time.Duration) (*flowtest.Recorder, *Source, *bytes.Buffer) {
+	t.Helper()
 	if err := s.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +146,7 @@ func start(t *testing.T, s Settings) (*flowtest.Recorder, *Source, *bytes.Buffer
 	source := src.(*Source)
 	ms := time.Millisecond
 	source.waits = waits{ms, 2 * ms, ms, 2 * ms, ms, 2 * ms}
-	source.silence = 500 * ms
+	source.silence = silence
 	out := new(flowtest.Recorder)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -155,7 +161,7 @@ func start(t *testing.T, s Settings) (*flowtest.Recorder, *Source, *bytes.Buffer
 
 func wait(t *testing.T, out *flowtest.Recorder, n int) []string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, n)
 	return out.Bodies()
@@ -237,7 +243,7 @@ func TestSilenceEndsAConnection(t *testing.T) {
 	t.Cleanup(func() { close(mute) }) // before the server is closed
 	s := settings(x)
 	s.Keywords = nil
-	out, _, _ := start(t, s)
+	out, _, _ := startImpatient(t, s, 500*time.Millisecond)
 	if got := ids(t, wait(t, out, 1)); got != "1" {
 		t.Errorf("posts %s", got)
 	}
