@@ -63,7 +63,7 @@ func TestGangliaIsSentWhatFlumeSends(t *testing.T) {
 			Ganglia{Sets: &sets, Hosts: []string{l.LocalAddr().String()}, Every: time.Hour, Old: old, Log: slog.New(slog.DiscardHandler)}.Run(ctx)
 		}()
 		buf := make([]byte, 1500)
-		l.SetReadDeadline(time.Now().Add(10 * time.Second))
+		l.SetReadDeadline(time.Now().Add(time.Minute))
 		next := func() []byte {
 			n, err := l.Read(buf)
 			if err != nil {

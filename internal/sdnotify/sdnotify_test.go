@@ -17,7 +17,7 @@ func listen(t *testing.T, socket string) func() string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.Close() })
-	l.SetReadDeadline(time.Now().Add(20 * time.Second))
+	l.SetReadDeadline(time.Now().Add(time.Minute))
 	return func() string {
 		t.Helper()
 		buf := make([]byte, 4096)

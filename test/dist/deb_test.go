@@ -143,7 +143,7 @@ func runAsUnitDoes(t *testing.T, m *machine) {
 		t.Fatal(err)
 	}
 	defer manager.Close()
-	manager.SetReadDeadline(time.Now().Add(30 * time.Second))
+	manager.SetReadDeadline(time.Now().Add(2 * time.Minute))
 	hear := func(want string) {
 		t.Helper()
 		buf := make([]byte, 4096)

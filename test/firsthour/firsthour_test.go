@@ -231,7 +231,7 @@ func (r *reader) take(t *testing.T, s step) (shown []string, ok bool) {
 		return shown, ok && (!*update || len(s.output) > 0)
 	case s.typed == "": // a program goes on
 		return r.goesOn(term, s)
-	case term.endsWithin(5 * time.Second): // of a kill in another terminal
+	case term.endsWithin(patience): // of a kill in another terminal
 	default:
 		t.Fatalf("first-hour.md:%d: the terminal is busy with another program, which shows\n%s", s.line, strings.Join(term.lines(), "\n"))
 	}

@@ -31,7 +31,7 @@ func TestRealHiveTakesStatements(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cursor := conn.Cursor()
 	defer cursor.Close()

@@ -71,7 +71,7 @@ func alive(pid int) bool {
 
 func awaitGone(t *testing.T, pid int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	err := Await(ctx, "death", func(context.Context) error {
 		if alive(pid) {

@@ -155,6 +155,9 @@ a1.sinks.wide.sink.rollInterval = 10
 a1.sinks.wide.sink.batchSize = 500
 `
 
+// sinkNames are those of conf.
+var sinkNames = []string{"hdfs", "kafka", "search", "files", "wide"}
+
 // fileChannels are those of conf that tell how much they hold.
 var fileChannels = []string{"cnet", "clog", "ctopic", "cspool"}
 

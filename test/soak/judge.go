@@ -81,6 +81,22 @@ func (w *world) judgeFlows(all map[*flow]ledger.Verdict) (wrong []error) {
 	return wrong
 }
 
+// awaitFlowing waits until every sink has delivered: then it has all the connections that it has at rest.
+func (w *world) awaitFlowing(ctx context.Context) error {
+	return await(ctx, patience, func(ctx context.Context) error {
+		for _, name := range sinkNames {
+			n, err := w.agent.FlumeMetric(ctx, "SINK."+name, "EventDrainSuccessCount")
+			if err != nil {
+				return err
+			}
+			if n == "0" {
+				return fmt.Errorf("sink %s has delivered nothing yet", name)
+			}
+		}
+		return nil
+	})
+}
+
 // awaitEmpty waits until no channel holds anything.
 func (w *world) awaitEmpty(ctx context.Context) error {
 	return await(ctx, patience, func(ctx context.Context) error {

@@ -38,12 +38,20 @@ func TestRealSoak(t *testing.T) {
 	fed := w.feed(ctx, enough)
 	go func() { defer close(watched); w.watch(ctx, stopWatch) }()
 	wait(ctx, quietStart)
+	if err := w.awaitFlowing(ctx); err != nil {
+		t.Fatal(err)
+	}
 	for range 5 {
-		s, err := w.sampleAgent(ctx)
+		err := await(ctx, time.Minute, func(ctx context.Context) error {
+			s, err := w.sampleAgent(ctx)
+			if err == nil {
+				w.quiet = append(w.quiet, s)
+			}
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.quiet = append(w.quiet, s)
 		wait(ctx, time.Second)
 	}
 
