@@ -20,6 +20,9 @@ func TestMain(m *testing.M) {
 type leakCheck struct{ m *testing.M }
 
 func (l leakCheck) Run() int {
+	if os.Getenv("HOME") == "" { // of what create and migrate write: a user's
+		os.Setenv("HOME", os.TempDir())
+	}
 	status := l.m.Run()
 	if err := goleak.Find(); status == 0 && err != nil {
 		os.Stderr.WriteString("goleak: " + err.Error() + "\n")
