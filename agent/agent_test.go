@@ -156,36 +156,40 @@ func TestPortInUseIsRetried(t *testing.T) {
 }
 
 func TestPanicsStayInTheirComponent(t *testing.T) {
-	st := newStage(t)
-	a := start(t, append(simple(), "a1.sources = r1 r2", "a1.channels = c1 c2", "a1.sinks = k1 k2", "a1.channels.c2.type = memory",
-		"a1.sources.r2.type = probe", "a1.sources.r2.stage = STAGE", "a1.sources.r2.channels = c2",
-		"a1.sinks.k2.type = probe", "a1.sinks.k2.stage = STAGE", "a1.sinks.k2.channel = c2")...)
-	st.trip("k2", errPanic)
-	st.feed("r2") <- []string{"bad"}
-	until(t, "k2 in back-off", func() bool { return component(t, a, "k2").State == Backoff })
-	st.feed("r1") <- []string{"good"}
-	until(t, "the other flow delivering", func() bool { return len(st.in("k1")) == 1 })
-	if got := component(t, a, "k2").LastError; !strings.Contains(got, "panic: probe") {
-		t.Errorf("last error of k2: %q, want the panic", got)
-	}
-	st.trip("k2", nil)
-	until(t, "k2 delivering again", func() bool { return len(st.in("k2")) == 1 })
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		a := start(t, append(simple(), "a1.sources = r1 r2", "a1.channels = c1 c2", "a1.sinks = k1 k2", "a1.channels.c2.type = memory",
+			"a1.sources.r2.type = probe", "a1.sources.r2.stage = STAGE", "a1.sources.r2.channels = c2",
+			"a1.sinks.k2.type = probe", "a1.sinks.k2.stage = STAGE", "a1.sinks.k2.channel = c2")...)
+		st.trip("k2", errPanic)
+		st.feed("r2") <- []string{"bad"}
+		until(t, "k2 in back-off", func() bool { return component(t, a, "k2").State == Backoff })
+		st.feed("r1") <- []string{"good"}
+		until(t, "the other flow delivering", func() bool { return len(st.in("k1")) == 1 })
+		if got := component(t, a, "k2").LastError; !strings.Contains(got, "panic: probe") {
+			t.Errorf("last error of k2: %q, want the panic", got)
+		}
+		st.trip("k2", nil)
+		until(t, "k2 delivering again", func() bool { return len(st.in("k2")) == 1 })
+	})
 }
 
 func TestSourceThatFailsIsStartedAgain(t *testing.T) {
 	for name, trouble := range map[string]error{"error": errors.New("no such file"), "panic": errPanic} {
 		t.Run(name, func(t *testing.T) {
-			st := newStage(t)
-			st.trip("r1", trouble)
-			a := start(t, simple()...)
-			until(t, "r1 in back-off", func() bool { return component(t, a, "r1").State == Backoff })
-			if c := component(t, a, "r1"); c.Errors != 1 {
-				t.Errorf("r1: %s with %d errors, want BACKOFF with 1", c.State, c.Errors)
-			}
-			st.trip("r1", nil)
-			until(t, "r1 running", func() bool { return component(t, a, "r1").State == Running })
-			st.feed("r1") <- []string{"x"}
-			until(t, "delivery", func() bool { return len(st.in("k1")) == 1 })
+			synctest.Test(t, func(t *testing.T) {
+				st := newStage(t)
+				st.trip("r1", trouble)
+				a := start(t, simple()...)
+				until(t, "r1 in back-off", func() bool { return component(t, a, "r1").State == Backoff })
+				if c := component(t, a, "r1"); c.Errors != 1 {
+					t.Errorf("r1: %s with %d errors, want BACKOFF with 1", c.State, c.Errors)
+				}
+				st.trip("r1", nil)
+				until(t, "r1 running", func() bool { return component(t, a, "r1").State == Running })
+				st.feed("r1") <- []string{"x"}
+				until(t, "delivery", func() bool { return len(st.in("k1")) == 1 })
+			})
 		})
 	}
 }
@@ -254,41 +258,45 @@ func TestChannelThatNothingUsesIsLeftOut(t *testing.T) {
 }
 
 func TestSourceThatDoesNotStopIsGivenUp(t *testing.T) {
-	st := newStage(t)
-	st.trip("r1 at its end", errHang)
-	a := start(t, simple()...)
-	a.settings.DrainTimeout = 50 * time.Millisecond
-	began := time.Now()
-	end := a.Stop(t.Context())
-	if took := time.Since(began); took > 30*time.Second || len(end.Lost) > 0 {
-		t.Errorf("stop took %v and ended with %+v", took, end)
-	}
-	if c := component(t, a, "r1"); c.State != Failed || !strings.Contains(c.LastError, "has not returned") {
-		t.Errorf("r1: %s %s, want FAILED", c.State, c.LastError)
-	}
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		st.trip("r1 at its end", errHang)
+		a := start(t, simple()...)
+		a.settings.DrainTimeout = 50 * time.Millisecond
+		began := time.Now()
+		end := a.Stop(t.Context())
+		if took := time.Since(began); took > 30*time.Second || len(end.Lost) > 0 {
+			t.Errorf("stop took %v and ended with %+v", took, end)
+		}
+		if c := component(t, a, "r1"); c.State != Failed || !strings.Contains(c.LastError, "has not returned") {
+			t.Errorf("r1: %s %s, want FAILED", c.State, c.LastError)
+		}
+	})
 }
 
 func TestStatusTellsOfFailures(t *testing.T) {
-	st := newStage(t)
-	st.trip("k1", errors.New("connection refused"))
-	a := start(t, simple()...)
-	until(t, "k1 in back-off", func() bool { return component(t, a, "k1").State == Backoff })
-	c := component(t, a, "k1")
-	if c.LastError != "connection refused" || c.Errors == 0 || c.ErrorAt.IsZero() || c.Delivered {
-		t.Errorf("k1: %+v, want its failure", c)
-	}
-	s := a.Status()
-	if why := s.NotReady(false); len(why) > 0 {
-		t.Errorf("not ready for %v: a sink that cannot deliver is no reason", why)
-	}
-	if why := s.NotReady(true); len(why) != 1 || why[0] != "sink k1 BACKOFF: connection refused" {
-		t.Errorf("not ready with sinks for %v, want k1", why)
-	}
-	if why := s.Unhealthy(); len(why) > 0 {
-		t.Errorf("unhealthy for %v, want healthy", why)
-	}
-	st.trip("k1", nil)
-	until(t, "k1 running", func() bool { c := component(t, a, "k1"); return c.State == Running && c.Delivered })
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		st.trip("k1", errors.New("connection refused"))
+		a := start(t, simple()...)
+		until(t, "k1 in back-off", func() bool { return component(t, a, "k1").State == Backoff })
+		c := component(t, a, "k1")
+		if c.LastError != "connection refused" || c.Errors == 0 || c.ErrorAt.IsZero() || c.Delivered {
+			t.Errorf("k1: %+v, want its failure", c)
+		}
+		s := a.Status()
+		if why := s.NotReady(false); len(why) > 0 {
+			t.Errorf("not ready for %v: a sink that cannot deliver is no reason", why)
+		}
+		if why := s.NotReady(true); len(why) != 1 || why[0] != "sink k1 BACKOFF: connection refused" {
+			t.Errorf("not ready with sinks for %v, want k1", why)
+		}
+		if why := s.Unhealthy(); len(why) > 0 {
+			t.Errorf("unhealthy for %v, want healthy", why)
+		}
+		st.trip("k1", nil)
+		until(t, "k1 running", func() bool { c := component(t, a, "k1"); return c.State == Running && c.Delivered })
+	})
 }
 
 func TestChannelThatDoesNotCloseKeepsNobodyWaiting(t *testing.T) {
