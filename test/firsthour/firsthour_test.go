@@ -5,6 +5,7 @@ package firsthour
 import (
 	"flag"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -93,13 +94,8 @@ func newReader(t *testing.T) *reader {
 while [ $n -gt 0 ] && IFS= read -r a <&3; do echo "$a"; n=$((n-1)); done`)
 	r.env = append(os.Environ(), "HOME="+top, "XDG_STATE_HOME="+top+"/state", "XDG_RUNTIME_DIR="+top, "AGENT_STATE_DIR="+top+"/state", "NO_COLOR=1", "TERM=dumb",
 		"PATH="+r.bin+":"+os.Getenv("PATH"), "HADOOP_USER_NAME="+service.User(), "LC_ALL=C.UTF-8")
-	for _, port := range []string{"44444", "41414"} {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.place(port, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-		l.Close()
+	for i, port := range []string{"44444", "41414"} {
+		r.place(port, strconv.Itoa(freePort(9000+1500*i)))
 	}
 	r.env = append(r.env, "PORT="+r.here("44444"))
 	host, err := os.Hostname()
@@ -114,6 +110,17 @@ while [ $n -gt 0 ] && IFS= read -r a <&3; do echo "$a"; n=$((n-1)); done`)
 		}
 	})
 	return r
+}
+
+// freePort returns a port that nobody has now, of the 1500 from the first on: none that the kernel or a server of the tests takes soon.
+func freePort(first int) int {
+	for {
+		port := first + rand.IntN(1500)
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			l.Close()
+			return port
+		}
+	}
 }
 
 func (r *reader) place(page, here string) { r.places = append(r.places, [2]string{page, here}) }
