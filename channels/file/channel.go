@@ -64,6 +64,8 @@ type Channel struct {
 	again    []piece       // rolled back, by sequence number
 	avail    chan struct{} // closed when there is something to take; nil: nobody waits
 	cached   int64         // bytes of published frames in memory
+	alone    int64         // bytes put since somebody took
+	spare    [][]event.Event
 	lost     lossWatch
 	logged   int64      // bytes written since the last checkpoint
 	changed  bool       // since the last checkpoint

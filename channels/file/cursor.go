@@ -19,9 +19,10 @@ type block struct {
 	at, end pos
 	header
 	payload []byte
+	mem     *memory // that payload is in; nil: the garbage collector's
 }
 
-func (b *block) memory() int64 { return int64(cap(b.payload)) + headerSize + blockSize }
+func (b *block) footprint() int64 { return int64(cap(b.payload)) + headerSize + blockSize }
 
 // blockSize is what a block takes besides its payload.
 const blockSize = int64(unsafe.Sizeof(block{}))
@@ -126,6 +127,7 @@ func (c *Channel) nextHeads(l *lane) error {
 				return nil
 			}
 			b = l.cache[0]
+			b.mem.hold() // the cache may let go of it meanwhile
 		}
 		c.mu.Unlock()
 		var err error
@@ -134,11 +136,12 @@ func (c *Channel) nextHeads(l *lane) error {
 		}
 		var events []event.Event
 		if err == nil && b.typ == framePut {
-			if events, err = decodeEvents(b.payload, int(b.count)); err != nil {
+			if events, err = decodeEvents(b.payload, int(b.count), b.mem); err != nil {
 				err = fmt.Errorf("frame at %d:%d: %w", b.at.seg, b.at.off, err)
 			}
 		}
 		if err != nil {
+			b.mem.release()
 			return err
 		}
 		c.mu.Lock()
@@ -146,7 +149,8 @@ func (c *Channel) nextHeads(l *lane) error {
 		if len(l.cache) > 0 && l.cache[0].at == b.at {
 			l.cache[0] = block{}
 			l.cache = l.cache[1:]
-			c.cached -= b.memory()
+			c.cached -= b.footprint()
+			b.mem.release()
 		}
 		if events != nil {
 			c.queueLocked(l, &b, events)
@@ -159,17 +163,15 @@ func (c *Channel) nextHeads(l *lane) error {
 	}
 }
 
-// queueLocked makes the block's events the lane's heads, but for those that are done.
+// queueLocked makes the block's events the lane's heads, but for those that are done. The hold of its memory goes over to
+// them.
 func (c *Channel) queueLocked(l *lane, b *block, events []event.Event) {
 	l.heads = l.heads[:0]
-	end := b.seq + uint64(len(events))
-	if !c.done.overlaps(b.seq, end) {
-		l.heads = append(l.heads, piece{b.seq, events, b.at, l, b.time})
-		return
+	for _, s := range c.done.without(b.seq, b.seq+uint64(len(events))) {
+		b.mem.hold()
+		l.heads = append(l.heads, piece{s.from, events[s.from-b.seq : s.to-b.seq], b.mem, b.at, l, b.time})
 	}
-	for _, s := range c.done.without(b.seq, end) {
-		l.heads = append(l.heads, piece{s.from, events[s.from-b.seq : s.to-b.seq], b.at, l, b.time})
-	}
+	b.mem.release()
 }
 
 // seekLocked returns the place of the lane's next frame on disk, and where reading has to end; nil: what is unread, if
@@ -229,5 +231,5 @@ func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, err
 	if err != nil {
 		return block{}, err
 	}
-	return block{pos{seg.id, off}, pos{seg.id, next}, h, payload}, nil
+	return block{pos{seg.id, off}, pos{seg.id, next}, h, payload, nil}, nil
 }

@@ -84,6 +84,7 @@ func (h *header) parse(b []byte, seg uint64) bool {
 // outFrame is a frame on its way to disk: buf has room for the header, the payload and its padding.
 type outFrame struct {
 	buf []byte
+	mem *memory // that buf is in; nil: no other's business
 	header
 	at, end int64 // where in its segment
 }
@@ -148,7 +149,8 @@ func encodeEvents(dst []outFrame, events []event.Event, now int64) ([]outFrame, 
 		if size > maxPayload {
 			return nil, &event.Refused{Kind: event.ErrTooLarge, Text: fmt.Sprintf("event of %d bytes exceeds what a file channel can hold", size)}
 		}
-		buf := make([]byte, headerSize, headerSize+padded(size))
+		mem := newMemory(headerSize + padded(size))
+		buf := mem.Bytes[:headerSize]
 		for j := i; j < n; j++ {
 			buf = appendEvent(buf, &events[j])
 		}
@@ -156,7 +158,9 @@ func encodeEvents(dst []outFrame, events []event.Event, now int64) ([]outFrame, 
 		if n < len(events) {
 			h.flags = flagContinues
 		}
-		dst = append(dst, newFrame(buf, h))
+		f := newFrame(buf, h)
+		f.mem = mem
+		dst = append(dst, f)
 		i = n
 	}
 	return dst, nil
@@ -164,17 +168,19 @@ func encodeEvents(dst []outFrame, events []event.Event, now int64) ([]outFrame, 
 
 var errPayload = errors.New("payload does not hold what its header says")
 
-// decodeEvents returns the events of a payload. Their bodies and header strings lie in payload, which must never change
-// again.
-func decodeEvents(payload []byte, count int) ([]event.Event, error) {
+// decodeEvents returns the events of a payload, in mem where there is one. Their bodies lie in payload, which must not
+// change before they are delivered; headers are copied, as others may keep them.
+func decodeEvents(payload []byte, count int, mem *memory) ([]event.Event, error) {
 	if count > len(payload)/2 { // each takes two bytes or more
 		return nil, errPayload
 	}
 	d := decoder{b: payload}
-	events := make([]event.Event, count)
-	var slab []event.Header
+	events := mem.slots(count)
+	var slab, before []event.Header
+	var t textSlab
 	for i := range events {
 		n := int(min(d.uvarint(), uint64(len(d.b))))
+		events[i].Headers = nil
 		if n > 0 {
 			if cap(slab)-len(slab) < n {
 				slab = make([]event.Header, 0, max(n, min(n*(count-i), 1024)))
@@ -183,10 +189,14 @@ func decodeEvents(payload []byte, count int) ([]event.Event, error) {
 			slab = slab[:at+n]
 			hs := slab[at : at+n : at+n]
 			for j := range hs {
-				hs[j].Key = text(d.bytes(d.uvarint()))
-				hs[j].Value = text(d.bytes(d.uvarint()))
+				var like event.Header
+				if j < len(before) {
+					like = before[j]
+				}
+				hs[j].Key = t.copy(d.bytes(d.uvarint()), like.Key)
+				hs[j].Value = t.copy(d.bytes(d.uvarint()), like.Value)
 			}
-			events[i].Headers = hs
+			events[i].Headers, before = hs, hs
 		}
 		events[i].Body = d.bytes(d.uvarint())
 	}
@@ -196,5 +206,18 @@ func decodeEvents(payload []byte, count int) ([]event.Event, error) {
 	return events, nil
 }
 
-// text returns b as a string without copying; b never changes again.
-func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+// textSlab makes strings of bytes, many in one piece of memory.
+type textSlab struct{ free []byte }
+
+// copy returns b as a string: like, where that is the same, or else a copy.
+func (t *textSlab) copy(b []byte, like string) string {
+	if string(b) == like {
+		return like
+	}
+	if cap(t.free)-len(t.free) < len(b) {
+		t.free = make([]byte, 0, max(len(b), min(max(2*cap(t.free), 256), 16<<10)))
+	}
+	at := len(t.free)
+	t.free = append(t.free, b...)
+	return unsafe.String(unsafe.SliceData(t.free[at:]), len(b))
+}

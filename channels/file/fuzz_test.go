@@ -66,7 +66,7 @@ func FuzzPayloads(f *testing.F) {
 	f.Add(spans{{1, 3}, {5, 9}}.append(nil), 2)
 	f.Fuzz(func(t *testing.T, b []byte, n int) {
 		if n >= 0 {
-			if got, err := decodeEvents(b, n); err == nil && len(got) != n {
+			if got, err := decodeEvents(b, n, nil); err == nil && len(got) != n {
 				t.Fatalf("%d events, want %d", len(got), n)
 			}
 		}

@@ -341,18 +341,12 @@ func (c *Channel) publish(l *lane, group []*commit, written int64, ordinal uint3
 		c.size += cm.count
 		c.bytes += cm.bytes
 		seg.addPutLocked(cm.seq, cm.seq+uint64(cm.count), cm.bytes)
-		for i := range cm.frames {
-			f := &cm.frames[i]
-			b := block{pos{seg.id, f.at}, pos{seg.id, f.end}, f.header, f.payload()}
-			l.cache = append(l.cache, b)
-			c.cached += b.memory()
-		}
+		c.cacheLocked(l, seg, cm)
 	}
 	seg.end = l.off
 	if c.set.FsyncPerTransaction {
 		l.synced = l.off
 	}
-	c.trimCacheLocked(l)
 	c.changed = true
 	if c.logged += written; c.logged >= checkpointBytes {
 		c.kickKeeper()
@@ -401,18 +395,6 @@ func (c *Channel) finish(group []*commit, err error) {
 	if !isFullDisk(err) && !errors.Is(err, event.ErrFull) {
 		c.sick = err
 	}
-}
-
-// trimCacheLocked lets go of the lane's oldest frames while the cache is larger than it may be.
-func (c *Channel) trimCacheLocked(l *lane) {
-	n := 0
-	for ; c.cached > c.set.CacheBytes && n < len(l.cache); n++ {
-		b := &l.cache[n]
-		l.spilled = b.end
-		c.cached -= b.memory()
-		*b = block{}
-	}
-	l.cache = l.cache[n:]
 }
 
 // poison takes the active segment out of service after a failed write or sync: what was written since the last sync may

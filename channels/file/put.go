@@ -39,8 +39,24 @@ func (c *Channel) PutBorrowed(ctx context.Context, events []event.Event, _ []*ev
 	return c.Put(ctx, events)
 }
 
-// KeepBorrowed implements channels.Borrower.
-func (c *Channel) KeepBorrowed() {}
+// KeepBorrowed implements channels.Borrower: what is queued is taken from memory that nobody uses again.
+func (c *Channel) KeepBorrowed() {
+	c.takeMu.Lock()
+	defer c.takeMu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, l := range c.lanes {
+		for i := range l.cache {
+			l.cache[i].mem.hold()
+		}
+		for i := range l.heads {
+			l.heads[i].mem.hold()
+		}
+	}
+	for i := range c.again {
+		c.again[i].mem.hold()
+	}
+}
 
 func (c *Channel) put(ctx context.Context, events []event.Event, bodies int64) error {
 	if err := c.checkSpace(); err != nil {

@@ -15,7 +15,8 @@ import (
 type piece struct {
 	seq    uint64 // of the first event
 	events []event.Event
-	at     pos // of the frame, in lane
+	mem    *memory // that they are in, held; or nil
+	at     pos     // of the frame, in lane
 	lane   *lane
 	time   int64 // of the put, Unix milliseconds
 }
@@ -139,7 +140,7 @@ func (c *Channel) fillHeads() error {
 // takeLocked moves events into tx, oldest first, until it is full or a lane has to be read again (true).
 func (c *Channel) takeLocked(tx *Tx, maxEvents int, maxBytes int64) bool {
 	if tx.events == nil {
-		tx.events = make([]event.Event, 0, min(maxEvents, max(c.size-c.held, 0)))
+		tx.events = c.spareLocked(min(maxEvents, max(c.size-c.held, 0)))
 	}
 	for len(tx.events) < maxEvents && (tx.bytes < maxBytes || len(tx.events) == 0) {
 		var from *piece
@@ -193,6 +194,9 @@ func (tx *Tx) take(p *piece, maxEvents int, maxBytes int64) int {
 	}
 	q := *p
 	q.events = p.events[:n:n]
+	if n < len(p.events) {
+		q.mem.hold()
+	}
 	p.seq, p.events = p.seq+uint64(n), p.events[n:]
 	tx.events = append(tx.events, q.events...)
 	tx.pieces = append(tx.pieces, q)
@@ -234,8 +238,34 @@ func (tx *Tx) Commit() error {
 		c.giveBackLocked(tx)
 		return fmt.Errorf("commit take: %w", err)
 	}
-	tx.pieces = nil
+	c.reuseLocked(tx)
 	return nil
+}
+
+// maxSpare is how many slices of ended transactions are kept for the next ones.
+const maxSpare = 16
+
+// spareLocked returns an empty slice for about n events.
+func (c *Channel) spareLocked(n int) []event.Event {
+	if last := len(c.spare) - 1; last >= 0 {
+		s := c.spare[last]
+		c.spare[last] = nil
+		c.spare = c.spare[:last]
+		return slices.Grow(s, n)
+	}
+	return make([]event.Event, 0, n)
+}
+
+// reuseLocked has the memory of a transaction that was committed used again.
+func (c *Channel) reuseLocked(tx *Tx) {
+	for i := range tx.pieces {
+		tx.pieces[i].mem.release()
+	}
+	clear(tx.events)
+	if len(c.spare) < maxSpare {
+		c.spare = append(c.spare, tx.events[:0])
+	}
+	tx.events, tx.pieces = nil, nil
 }
 
 // Rollback implements channels.Tx.
