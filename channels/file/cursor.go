@@ -37,12 +37,16 @@ type frameReader struct {
 	aead cipher.AEAD
 	win  []byte
 	off  int64 // of win in the file
+
+	lenient bool // what cannot be read counts as damage
 }
 
 // window is how much is read at a time.
 const window = 1 << 20
 
-func (s *segment) reader() frameReader { return frameReader{file: s.file, seg: s.id, aead: s.aead} }
+func (s *segment) reader() frameReader {
+	return frameReader{file: s.file, seg: s.id, aead: s.aead, lenient: s.lenient}
+}
 
 // load returns n bytes at off, fewer where limit or the file ends.
 func (r *frameReader) load(off, n, limit int64) ([]byte, error) {
@@ -53,7 +57,12 @@ func (r *frameReader) load(off, n, limit int64) ([]byte, error) {
 	if off < r.off || off+n > r.off+int64(len(r.win)) {
 		win := make([]byte, min(max(n, window), limit-off))
 		m, err := r.file.ReadAt(win, off)
-		if err != nil && err != io.EOF {
+		if unreadable(err) && int64(m) < n {
+			if m, err = r.file.ReadAt(win[:n], off); unreadable(err) && r.lenient { // no more than is asked for
+				m, err = readAround(r.file, win, off), nil
+			}
+		}
+		if err != nil && err != io.EOF && int64(m) < n {
 			return nil, err
 		}
 		r.win, r.off = win[:m], off
@@ -79,6 +88,14 @@ func (r *frameReader) at(off, limit int64) (h header, payload []byte, err error)
 		return h, nil, errBad
 	}
 	return h, b[headerSize : headerSize+int64(h.size) : headerSize+int64(h.size)], nil
+}
+
+// known is at, of which it is known where the damage is: that is not read again.
+func (r *frameReader) known(damaged map[pos]int64, off, limit int64) (h header, payload []byte, err error) {
+	if next := damaged[pos{r.seg, off}]; next > 0 && next <= limit {
+		return h, nil, errBad
+	}
+	return r.at(off, limit)
 }
 
 // patience is how far the search for a frame goes through bytes that are none.
@@ -211,10 +228,15 @@ func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, err
 	if l.reader.file != seg.file || l.reader.seg != seg.id {
 		l.reader = seg.reader()
 	}
-	h, payload, err := l.reader.at(off, limit)
+	h, payload, err := l.reader.known(c.damaged, off, limit)
 	if errors.Is(err, errBad) {
 		l.reader.win = nil // once more, from the disk
-		h, payload, err = l.reader.at(off, limit)
+		h, payload, err = l.reader.known(c.damaged, off, limit)
+	}
+	if unreadable(err) {
+		err = c.unreadable(l, seg, off, limit, err)
+	} else {
+		l.stuck = stuck{}
 	}
 	if err == nil && h.typ == framePut {
 		if payload, err = decrypt(seg.aead, &h, payload); err != nil {
@@ -224,6 +246,7 @@ func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, err
 	next := off + h.length()
 	if errors.Is(err, errBad) {
 		if next, err = c.skipDamage(seg, &l.reader, off, limit); err == nil {
+			l.reader = seg.reader()    // a lenient one was for this place
 			h = header{typ: frameLink} // nothing to deliver
 			c.watchLoss()
 		}

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -71,9 +72,9 @@ func (c *Channel) quarantine(seg *segment, from, to int64) string {
 		err = c.copySpan(seg, from, to, name+".bin")
 	}
 	if err == nil {
-		why, _ := json.Marshal(map[string]any{
-			"channel": c.env.Name, "file": seg.String(), "segment": seg.id, "from": from, "to": to,
-			"reason": "no valid frame in a part that was on stable storage", "time": c.now().UTC().Format(time.RFC3339),
+		why, _ := json.Marshal(note{
+			UUID: hex.EncodeToString(c.uuid[:]), Channel: c.env.Name, File: seg.String(), Segment: seg.id, From: from, To: to,
+			Reason: "no valid frame in a part that was on stable storage", Time: c.now().UTC().Format(time.RFC3339),
 		})
 		err = c.writeNew(name+".json", append(why, '\n'))
 	}
@@ -92,7 +93,7 @@ func (c *Channel) copySpan(seg *segment, from, to int64, name string) error {
 	return c.writeFile(name, func(f vfs.File) error {
 		b := make([]byte, min(window, to-from))
 		for off := from; off < to; off += int64(len(b)) {
-			n, _ := seg.file.ReadAt(b[:min(int64(len(b)), to-off)], off)
+			n := readAround(seg.file, b[:min(int64(len(b)), to-off)], off)
 			if _, err := f.WriteAt(b[:n], off-from); err != nil {
 				return err
 			}

@@ -49,6 +49,7 @@ type lane struct {
 
 	// takeMu.
 	reader frameReader
+	stuck  stuck // where it cannot be read
 }
 
 // commit is one transaction on its way to disk: events put, or numbers acknowledged.

@@ -57,9 +57,10 @@ func (c *Channel) rebuild(ctx context.Context, files []*segment) error {
 		return err
 	}
 	f := &found{}
+	c.readNotes()
 	for i, l := range c.lanes {
 		if err := c.scanLane(ctx, f, l, k, i); err != nil {
-			return err
+			return cannotRead(err)
 		}
 	}
 	c.settle(k, f)
@@ -117,11 +118,16 @@ func (c *Channel) readSegments() ([]*segment, error) {
 			if s.file, err = open(s.String()); err != nil {
 				return files, err
 			}
+			s.lenient = c.giveUp
 			page := make([]byte, pageSize)
 			m, err := s.file.ReadAt(page, 0)
+			if s.lenient && unreadable(err) {
+				c.giveUpFile(s, err)
+				continue
+			}
 			if err != nil && !errors.Is(err, io.EOF) {
 				s.file.Close()
-				return files, fmt.Errorf("read the header of segment %s: %w", s, err) // what cannot be read now is not unused
+				return files, cannotRead(fmt.Errorf("read the header of segment %s: %w", s, err)) // what cannot be read now is not unused
 			}
 			page = page[:m]
 			if err = s.decode(page); err == nil {
@@ -171,8 +177,8 @@ func (c *Channel) chooseCheckpoint(files []*segment) (*checkpoint, error) {
 			if best == nil || k.gen > best.gen {
 				best, backup = k, i >= 2
 			}
-		case !errors.Is(err, errNoCheckpoint):
-			return nil, err
+		case !errors.Is(err, errNoCheckpoint) && !(c.giveUp && unreadable(err)):
+			return nil, cannotRead(err)
 		case err != errNoCheckpoint: //nolint:errorlint // the bare sentinel is an empty file
 			c.env.Log.Warn("A checkpoint is not readable, another one or the log itself is used", "err", err)
 		}

@@ -95,7 +95,8 @@ func (c *Channel) scan(ctx context.Context, f *found, s *segment, off, known int
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		h, payload, err := r.at(off, limit)
+		promise = max(promise, min(c.damaged[pos{s.id, off}], limit))
+		h, payload, err := r.known(c.damaged, off, limit)
 		if errors.Is(err, errBad) {
 			if off >= promise {
 				later, err := laterPromise(&r, off, limit)

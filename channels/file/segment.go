@@ -113,6 +113,8 @@ type segment struct {
 	file vfs.File
 	aead cipher.AEAD
 
+	lenient bool // what cannot be read of it counts as damage
+
 	// Guarded by Channel.mu.
 	lane        int
 	end         int64  // offset behind the last published frame

@@ -52,8 +52,9 @@ type Settings struct {
 	FsyncInterval time.Duration `conf:"fsyncInterval" unit:"s" min:"1"`
 	// Longest that a sync waits for transactions which are about to come.
 	FsyncMaxDelay time.Duration `conf:"fsyncMaxDelay" unit:"ms" min:"0"`
-	// What to do where the disk gives back other bytes than were written: quarantine sets them aside, counts the events
-	// and goes on; halt stops delivery until somebody looks.
+	// What to do where the disk gives back other bytes than were written, or for a minute cannot read a place while it can
+	// what lies behind: quarantine sets the bytes aside, counts the events and goes on; halt stops delivery until somebody
+	// looks.
 	OnCorruption string `conf:"onCorruption" enum:"quarantine|halt"`
 
 	// Without effect: there is one kind of replay.
