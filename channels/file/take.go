@@ -161,6 +161,7 @@ func (c *Channel) takeLocked(tx *Tx, maxEvents int, maxBytes int64) bool {
 			return false
 		}
 		c.held += n
+		c.alone = 0
 		c.open[tx] = struct{}{}
 		if len(from.events) > 0 {
 			continue
