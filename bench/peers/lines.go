@@ -136,7 +136,7 @@ func (o *output) await(ctx context.Context, bytes int64) error {
 	}
 }
 
-// check reads what came since the last check: each of the lines is there once.
+// check reads what came since the last check: each of the lines is there once. Then they are forgotten.
 func (o *output) check(from, n int) error {
 	seen := make([]bool, n)
 	found := 0
@@ -157,6 +157,9 @@ func (o *output) check(from, n int) error {
 			return fmt.Errorf("in %s: %w", e.Name(), err)
 		}
 		o.checked[e.Name()] += size
+		if err := forget(filepath.Join(o.dir, e.Name()), o.checked[e.Name()]); err != nil {
+			return err
+		}
 	}
 	if found != n {
 		return fmt.Errorf("%d of %d lines came out", found, n)
