@@ -4,16 +4,16 @@ package conf
 func BuildIssues(n *Node, err error) []Issue {
 	var issues []Issue
 	for _, ke := range keyErrors(err) {
-		is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Message: ke.Text, Agent: n.Agent,
+		is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Message: MaskURLs(ke.Text), Agent: n.Agent,
 			Component: n.Label(), Property: ke.Key, Secret: SecretKey(ke.Key)}
 		if ke.Key != "" {
-			is.Message = ke.Key + ": " + ke.Text
+			is.Message = ke.Key + ": " + is.Message
 		}
 		if p, ok := n.Get(ke.Key); ok {
 			is.At = p.ValueAt
 		}
 		if ke.Help != "" {
-			is.Help = []string{ke.Help}
+			is.Help = []string{MaskURLs(ke.Help)}
 		}
 		issues = append(issues, is)
 	}

@@ -93,7 +93,7 @@ var codes = []Code{
 The file named by --conf-file is not there, may not be read, or is a directory without *.conf and *.properties.
 The agent ends with status 66. Flume logs the exception and ends with status 0, so that its supervisor believes
 all is well.
-Check the path and the rights of the user that runs the agent: sudo -u flume cat FILE.`},
+Check the path and the rights of the user that runs the agent: sudo -u goflume cat FILE.`},
 	{"FL002", "a configuration file is of another kind", `
 Configurations are Java properties: lines of key = value. Files named .json, .yaml or .xml are refused; Flume
 ignores them with a warning and then runs without any configuration.
@@ -199,15 +199,14 @@ Events must go somewhere: add channels = ... to the source. Flume drops the sour
 A sink drains exactly one channel; without one it has nothing to do. Flume drops the sink.
     a1.sinks.k1.channel = c1`},
 	{"FL209", "a source has more than 64 channels", `
-The most that one source can feed is 64. Feed an avro or a second source from a channel to go beyond.`},
+The most that one source can feed is 64. To go beyond, read the input once into a Kafka topic, and that by several
+sources.`},
 	{"FL210", "unknown type", `
 The type is neither a name that this agent knows nor one of Flume's Java class names. Names are matched in any case.
 Flume ends with "Unable to load source type" and status 0. agent list shows every type. A class of your own cannot
-be loaded: keep that part on Flume, and connect the two by avro.`},
+be loaded: keep that part on Flume, and connect the two by a Kafka topic.`},
 	{"FL211", "a type that this agent does not have", `
 Flume has the type, and this agent has not, most often because it needs Java. The message says what to use instead.`},
-	{"FL220", "a Java plug-in is answered natively", `
-The class is known from its configuration, and a component of this agent does its work: nothing needs to change.`},
 	{"FL230", "a sink group names a sink that is not declared", `
 The sinks of a group must be in the agent's list of sinks. Flume leaves an unknown one out in silence.`},
 	{"FL231", "a sink is in two groups", `
@@ -293,10 +292,10 @@ and tail -F starts at the end again. A taildir source keeps the position in each
 The file's name is a regular expression: a dot in it is written with two backslashes, one of which is the file format's.`},
 	{"FL520", "a secret stands in the file in clear text", `
 Whoever may read the file, a backup of it or its repository has the secret. Look it up instead:
-    ${file:UTF-8:/etc/agent/secrets/twitter}    a file of its own, readable by the agent alone
-    ${env:TWITTER_SECRET}                       the environment
-    ${cred:twitter}                             systemd's LoadCredential, or --secrets-dir
-    ${f1['twitter']}                            a config filter of Flume
+    ${file:UTF-8:/etc/goflume/secrets/twitter}    a file of its own, readable by the agent alone
+    ${env:TWITTER_SECRET}                         the environment
+    ${cred:twitter}                               systemd's LoadCredential, or --secrets-dir
+    ${f1['twitter']}                              a config filter of Flume
 Secrets are shown as ******** in messages, status and logs.`},
 	{"FL521", "others may read a file with secrets", `
 The configuration holds a secret in clear text, and its rights let every user of the machine read it: chmod 640.`},
@@ -304,8 +303,6 @@ The configuration holds a secret in clear text, and its rights let every user of
 	{"FL610", "a source cannot listen", `
 The address or the port is taken, or may not be used. The source stays in BACKOFF and tries again; everything else
 runs. If Flume still runs on this machine, stop it first.`},
-	{"FL701", "a reload is refused", `
-The changed configuration has errors. The running one goes on untouched. Flume would have stopped everything first.`},
 }
 
 func init() {

@@ -80,7 +80,7 @@ type decoder struct {
 }
 
 func (d *decoder) report(s Severity, code string, at Pos, key, format string, args ...any) *Issue {
-	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: fmt.Sprintf(format, args...),
+	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: MaskURLs(fmt.Sprintf(format, args...)),
 		Agent: d.node.Agent, Component: d.node.Component(), Property: key})
 	return &d.issues[len(d.issues)-1]
 }
@@ -268,7 +268,7 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 			}
 			is.Secret = SecretKey(key)
 			if ke.Help != "" {
-				is.Help = []string{ke.Help}
+				is.Help = []string{MaskURLs(ke.Help)}
 			}
 		}
 	}

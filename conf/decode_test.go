@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -205,6 +206,29 @@ func TestDecodeNeverShowsASecret(t *testing.T) {
 		}
 		if strings.Contains(fmt.Sprint(i.Message, i.Help, i.Notes, i.Flume), "hunter2") {
 			t.Errorf("%s shows the secret: %+v", i.Code, i)
+		}
+	}
+}
+
+type withURL struct {
+	URL  string `conf:"url"`
+	Port int    `conf:"port"`
+}
+
+func (s withURL) Validate() error { return Errorf("url", "%q is no URL", s.URL) }
+
+func TestNoPasswordOfAURLIsShown(t *testing.T) {
+	n := node("url = http://bob:s3cr%zzet@h:9200")
+	issues := slices.Concat(Decode(n, &withURL{}), Decode(node("port = http://bob:s3crzzet@h"), &withURL{}),
+		BuildIssues(n, Errorf("url", "%s is no URL", "http://bob:s3cr%zzet@h:9200")))
+	if len(issues) < 3 {
+		t.Fatalf("%s, want the port and twice the URL blamed", brief(issues))
+	}
+	var text, json, github, sarif strings.Builder
+	err := errors.Join(WriteText(&text, issues, false), WriteJSON(&json, issues), WriteGitHub(&github, issues), WriteSARIF(&sarif, "1", issues))
+	for _, shown := range []string{text.String(), json.String(), github.String(), sarif.String()} {
+		if strings.Contains(shown, "zzet") || !strings.Contains(shown, "http://"+Mask+"@h") || err != nil {
+			t.Errorf("%v, the password is shown or the URL is not:\n%s", err, shown)
 		}
 	}
 }

@@ -22,7 +22,7 @@ type draft struct {
 }
 
 func (d *draft) report(s Severity, code string, at Pos, component, format string, args ...any) *Issue {
-	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: fmt.Sprintf(format, args...), Component: component})
+	d.issues = append(d.issues, Issue{Severity: s, Code: code, Mark: Mark{At: at}, Message: MaskURLs(fmt.Sprintf(format, args...)), Component: component})
 	return &d.issues[len(d.issues)-1]
 }
 

@@ -164,7 +164,7 @@ func (x *expansion) one(whole, name, other string, depth int, report bool) strin
 
 func (x *expansion) report(s Severity, code, whole, format string, args ...any) *Issue {
 	agent, _, _ := strings.Cut(x.entry.key, ".")
-	x.issues = append(x.issues, Issue{Severity: s, Code: code, Message: fmt.Sprintf(format, args...),
+	x.issues = append(x.issues, Issue{Severity: s, Code: code, Message: MaskURLs(fmt.Sprintf(format, args...)),
 		Mark: Mark{At: x.entry.within(whole)}, Agent: agent, Component: componentOf(x.entry.key), Secret: SecretKey(x.entry.key)})
 	return &x.issues[len(x.issues)-1]
 }

@@ -145,6 +145,9 @@ const widest = 160
 
 var userInfo = regexp.MustCompile(`://([^/@\s]+)@`)
 
+// MaskURLs is the text with the user names and passwords of its URLs masked.
+func MaskURLs(text string) string { return userInfo.ReplaceAllLiteralString(text, "://"+Mask+"@") }
+
 // shown returns the line as it may be shown: a secret value and user names in URLs masked, control characters replaced, a
 // long line cut around the span. from and to, counted from 0, are the span, and are moved with it.
 func (f *File) shown(line int, secret bool, from, to *int) string {

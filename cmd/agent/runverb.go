@@ -159,13 +159,13 @@ func (o *options) refused() []conf.Issue {
 		} else if path, ok := strings.CutPrefix(uri, "classpath:"); ok && o.confDir != "" {
 			o.files = append(o.files, filepath.Join(o.confDir, filepath.Clean("/"+path))) // the script has that folder in Java's class path
 		} else if ok {
-			refuse("--conf-uri "+uri+" without --conf", "say with --conf in which folder it is")
+			refuse("--conf-uri "+conf.MaskURLs(uri)+" without --conf", "say with --conf in which folder it is")
 		} else if !strings.Contains(uri, ":") {
 			o.files = append(o.files, uri)
 		} else if onWeb(uri) {
 			o.files = append(o.files, o.copyOf(i))
 		} else {
-			refuse("--conf-uri "+uri, instead+"; http, https, file and classpath are read")
+			refuse("--conf-uri "+conf.MaskURLs(uri), instead+"; http, https, file and classpath are read")
 		}
 	}
 	if o.zookeeper != "" {

@@ -5,7 +5,6 @@ package confedit
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -185,10 +184,8 @@ func (t *Text) masked(i int, text string) string {
 			return "#" + before + "= " + conf.Mask
 		}
 	}
-	return userInfo.ReplaceAllString(text, "://"+conf.Mask+"@")
+	return conf.MaskURLs(text)
 }
-
-var userInfo = regexp.MustCompile(`://[^/@\s]+@`)
 
 // mask hides the value on a line. One that continues another has nothing else.
 func mask(text string, continues bool) string {

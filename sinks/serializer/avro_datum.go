@@ -95,7 +95,7 @@ func (f *avroDatumFile) Flush(dst []byte) ([]byte, error) { return f.file.Append
 // names: what comes with an event must not choose what is read here.
 func (s AvroDatumSettings) schema(e *event.Event) (string, error) {
 	if u, ok := e.Header(schemaURLHeader); ok && u != s.SchemaURL {
-		return "", fmt.Errorf("%w: its header %s names %q; only the configured schemaURL is read, which is %q", ErrSchema, schemaURLHeader, u, s.SchemaURL)
+		return "", fmt.Errorf("%w: its header %s names %q; only the configured schemaURL is read, which is %q", ErrSchema, schemaURLHeader, conf.MaskURLs(u), conf.MaskURLs(s.SchemaURL))
 	} else if !ok {
 		if literal, ok := e.Header(schemaLiteralHeader); ok {
 			return literal, nil
@@ -134,7 +134,7 @@ func openSchema(where string) (io.ReadCloser, error) {
 	}
 	if res.StatusCode != http.StatusOK {
 		res.Body.Close()
-		return nil, fmt.Errorf("%s answers %s", where, res.Status)
+		return nil, fmt.Errorf("%s answers %s", conf.MaskURLs(where), res.Status)
 	}
 	return res.Body, nil
 }
