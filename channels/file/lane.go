@@ -324,8 +324,16 @@ func (c *Channel) append(l *lane, group []*commit) error {
 	return nil
 }
 
-// publish makes what was written visible and ends the commits.
+// publish makes what was written visible and ends the commits. Those who committed are woken when the lock is free: they
+// are about to want it.
 func (c *Channel) publish(l *lane, group []*commit, written int64, ordinal uint32) {
+	c.publishState(l, group, written, ordinal)
+	for _, cm := range group {
+		cm.wake <- sigDone
+	}
+}
+
+func (c *Channel) publishState(l *lane, group []*commit, written int64, ordinal uint32) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	seg := l.active
@@ -358,7 +366,9 @@ func (c *Channel) publish(l *lane, group []*commit, written int64, ordinal uint3
 	if puts {
 		c.wakeTakersLocked()
 	}
-	wakeLocked(group)
+	for _, cm := range group {
+		cm.finished = true
+	}
 }
 
 // ackedLocked makes an acknowledgement take effect.
