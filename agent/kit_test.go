@@ -379,6 +379,13 @@ func numbered(from, to int) []string {
 	return all
 }
 
+// address waits until the source listens: a start does not wait for one that is slow to.
+func address(t *testing.T, a *Agent, source string) string {
+	t.Helper()
+	until(t, source+" listening", func() bool { return len(component(t, a, source).Addresses) > 0 })
+	return component(t, a, source).Addresses[0]
+}
+
 func component(t *testing.T, a *Agent, name string) ComponentStatus {
 	t.Helper()
 	for _, c := range a.Status().Components {

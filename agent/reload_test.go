@@ -349,8 +349,8 @@ func TestPortsAreExchangedInOneReload(t *testing.T) {
 			"a1.sources.r2.interceptors.i1.searchPattern = ^", "a1.sources.r2.interceptors.i1.replaceString = r2:")
 	}
 	a := start(t, config("0", "0")...)
-	_, one, _ := strings.Cut(component(t, a, "r1").Addresses[0], ":")
-	_, two, _ := strings.Cut(component(t, a, "r2").Addresses[0], ":")
+	_, one, _ := strings.Cut(address(t, a, "r1"), ":")
+	_, two, _ := strings.Cut(address(t, a, "r2"), ":")
 	reload(t, a, config(two, one)...)
 	for _, name := range []string{"r1", "r2"} {
 		if c := component(t, a, name); c.State != Running {

@@ -67,11 +67,11 @@ func TestSourceThatDoesNotStopGivesItsPortToTheNextOne(t *testing.T) {
 	}
 	a := start(t, config("one")...)
 	a.settings.DrainTimeout = 100 * time.Millisecond
-	before := a.now.sources["r1"].status().Addresses
+	before := address(t, a, "r1")
 	reload(t, a, config("two")...)
-	if after := a.now.sources["r1"].status().Addresses; len(before) != 1 || len(after) != 1 || before[0] != after[0] {
+	if after := address(t, a, "r1"); before != after {
 		t.Errorf("listens on %v, want %v as before", after, before)
 	}
-	dial(t, before[0])
+	dial(t, before)
 	until(t, "the new source accepting", func() bool { return st.has("accepted by two") })
 }

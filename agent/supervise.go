@@ -20,7 +20,7 @@ import (
 
 const (
 	// grace is how long a source that tells nothing, neither by listening nor by its health, counts as starting.
-	grace = 100 * time.Millisecond
+	grace = 500 * time.Millisecond
 	// lookup is how long a start or reload waits for a source that looks up the name to listen on.
 	lookup = time.Second
 	// steady is how long a source must have run for its back-off to begin anew.

@@ -66,7 +66,7 @@ func TestReloadsUnderTrafficLoseNothing(t *testing.T) {
 	served := make([]chan struct{}, clients)
 	for i := range clients {
 		source := []string{"r1", "r2"}[i%2]
-		addr := component(t, a, source).Addresses[0]
+		addr := address(t, a, source)
 		served[i] = make(chan struct{})
 		wg.Go(func() {
 			var refused error
