@@ -10,12 +10,13 @@ import (
 	"goflume/channels"
 	"goflume/channels/memory"
 	"goflume/event"
+	"goflume/internal/metric"
 	"goflume/internal/registry"
 )
 
 func openMemory(b *testing.B, capacity, transaction int) channels.Channel {
 	b.Helper()
-	c, err := memory.New(registry.Env{}, memory.Settings{Capacity: capacity, TransactionCapacity: transaction,
+	c, err := memory.New(registry.Env{Metrics: metric.NewSet(metric.Channel, "a1", "c1", "memory")}, memory.Settings{Capacity: capacity, TransactionCapacity: transaction,
 		KeepAlive: time.Hour, ByteCapacity: "80%", ByteCapacityBufferPercentage: 20})
 	if err == nil {
 		err = c.Open(b.Context())

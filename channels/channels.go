@@ -4,6 +4,7 @@ package channels
 import (
 	"context"
 	"errors"
+	"time"
 
 	"goflume/event"
 	"goflume/internal/registry"
@@ -89,6 +90,12 @@ type Tx interface {
 	Commit() error
 	// Rollback returns the events to the head, in order among all that was rolled back.
 	Rollback() error
+}
+
+// Dated is what a Tx adds that may know when the oldest of its events was put, as the metrics of latency ask; the zero time
+// where it does not.
+type Dated interface {
+	PutAt() time.Time
 }
 
 // Common holds the properties that belong to every channel and not to one type. There are none in Flume.

@@ -113,7 +113,7 @@ func (r *run) write(ctx context.Context, w *outletWiring, i int) {
 	r.now = time.Now()
 	l.count.Delivery.Observe(r.now.Sub(began).Seconds())
 	if err == nil {
-		if err := l.commit(tx, n); err != nil {
+		if err := l.commit(tx, n, r.now); err != nil {
 			r.commitFailed(l, err)
 		}
 		r.succeeded(w, i, r.now)
@@ -134,6 +134,7 @@ func (r *run) take(ctx context.Context, l *outLink) channels.Tx {
 	if err != nil {
 		wait := r.afterTake.Next()
 		r.until = time.Now().Add(wait)
+		l.count.Backoff.Set(wait.Seconds())
 		l.hurt("The sink does not say how large a batch may be", err, "wait", wait)
 		return nil
 	}
@@ -186,14 +187,23 @@ func (r *run) channelFailed(l *outLink, message string, err error) {
 	}
 	wait := r.afterTake.Next()
 	r.until = time.Now().Add(wait)
+	l.count.Backoff.Set(wait.Seconds())
 	l.note(message, err, "channel", l.link.Name, "wait", wait)
 }
 
 // commit ends the transaction of a batch that was delivered.
-func (l *outLink) commit(tx channels.Tx, n int) error {
+func (l *outLink) commit(tx channels.Tx, n int, now time.Time) error {
+	var put time.Time
+	if d, ok := tx.(channels.Dated); ok {
+		put = d.PutAt()
+	}
 	if err := safe.Call(tx.Commit); err != nil {
 		return err
 	}
+	if !put.IsZero() {
+		l.count.Latency.Observe(max(0, now.Sub(put).Seconds()))
+	}
+	l.link.Metrics.Takes.Add(1)
 	l.link.Metrics.TakeSuccess.Add(n)
 	l.count.DrainSuccess.Add(n)
 	return nil
@@ -236,5 +246,6 @@ func (r *run) failed(w *outletWiring, i, n int, err error) {
 		wait = r.after.Next()
 		r.until = now.Add(wait)
 	}
+	l.count.Backoff.Set(wait.Seconds())
 	l.hurt("Delivery failed, the batch will be retried", err, "events", n, "wait", wait)
 }

@@ -184,8 +184,9 @@ func (e *epoch) wait(f *flight) error {
 }
 
 func (e *epoch) commitOne(f *flight) {
-	e.l.count.Delivery.Observe(time.Since(f.began).Seconds())
-	if err := e.l.commit(f.tx, f.n); err != nil {
+	now := time.Now()
+	e.l.count.Delivery.Observe(now.Sub(f.began).Seconds())
+	if err := e.l.commit(f.tx, f.n, now); err != nil {
 		e.commitFailed(err)
 	}
 	e.committed.Add(1)

@@ -123,13 +123,13 @@ func (in *Inlet) Send(ctx context.Context, b *event.Batch) error {
 		if done, err := in.direct(ctx, w, b); done {
 			return err
 		}
-		r = newRoute(in, w, n)
+		r = newRoute(in, w, b.Events)
 	}
 	if err := r.run(ctx, w, b); err != nil {
 		r.keep(b)
 		return err
 	}
-	in.accepted(r.received)
+	in.accepted(r.received, r.body)
 	r.release(b)
 	return nil
 }
@@ -191,20 +191,29 @@ func (in *Inlet) direct(ctx context.Context, w *inletWiring, b *event.Batch) (tr
 		if n > 1 && errors.Is(err, event.ErrTooLarge) {
 			return false, nil // a route cuts it
 		}
-		r := newRoute(in, w, n)
+		r := newRoute(in, w, b.Events)
 		r.wiring = w
 		r.owed = append(r.owed, owed{link: l, events: b.Events, lent: lent})
 		r.keep(b)
 		in.refused(n)
 		return true, err
 	}
-	in.accepted(n)
+	in.accepted(n, bodies(b.Events))
 	return true, nil
 }
 
-func (in *Inlet) accepted(n int) {
+func (in *Inlet) accepted(n, body int) {
 	in.count.Accepted.Add(n)
+	in.count.Bytes.Add(body)
 	in.count.BatchAccepted.Add(1)
+}
+
+// bodies returns the bytes of the bodies.
+func bodies(events []event.Event) (n int) {
+	for i := range events {
+		n += len(events[i].Body)
+	}
+	return n
 }
 
 func (in *Inlet) refused(n int) {
@@ -226,8 +235,10 @@ func (l *link) put(ctx context.Context, events []event.Event, lent []*event.Chun
 		return l.Channel.Put(ctx, events)
 	})
 	if err != nil {
+		l.Metrics.RefusedPuts.Add(1)
 		return err
 	}
+	l.Metrics.Puts.Add(1)
 	l.Metrics.PutSuccess.Add(len(events))
 	return nil
 }

@@ -84,6 +84,9 @@ func TestSendCountsABatchOnceOverItsRetries(t *testing.T) {
 	wantCount(t, "channel write failures", n.ChannelWriteFail.Value(), 2)
 	wantCount(t, "puts attempted", ch.PutAttempt.Value(), 30)
 	wantCount(t, "puts", ch.PutSuccess.Value(), 10)
+	wantCount(t, "bytes", n.Bytes.Value(), 10)
+	wantCount(t, "transactions put", ch.Puts.Value(), 1)
+	wantCount(t, "transactions refused", ch.RefusedPuts.Value(), 2)
 }
 
 func TestRetryGoesOnWithTheChannelThatIsOwed(t *testing.T) {

@@ -71,6 +71,7 @@ func TestOutletDeliversInOrderAndCounts(t *testing.T) {
 			{"complete", n.BatchComplete.Value(), 2}, {"underflow", n.BatchUnderflow.Value(), 1},
 			{"attempt", n.DrainAttempt.Value(), 25}, {"success", n.DrainSuccess.Value(), 25},
 			{"take attempt", ch.TakeAttempt.Value(), 26}, {"take success", ch.TakeSuccess.Value(), 25},
+			{"takes", ch.Takes.Value(), 3},
 		} {
 			if c.got != c.want {
 				t.Errorf("%s: %d, want %d", c.name, c.got, c.want)
@@ -115,6 +116,9 @@ func TestFailedWriteIsRolledBackAndRetriedWithBackoff(t *testing.T) {
 		if got := k.count.Retried.Value(); got != 21 {
 			t.Errorf("%d events retried, want 21", got)
 		}
+		if got := k.count.Backoff.Value(); got != 5 || k.health.well() {
+			t.Errorf("waits for %v s, want 5", got)
+		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		var want []time.Duration
@@ -127,6 +131,9 @@ func TestFailedWriteIsRolledBackAndRetriedWithBackoff(t *testing.T) {
 		wantBodies(t, s, texts(0, 3))
 		if st := k.Status(); st.State != Running {
 			t.Errorf("state %s, want RUNNING", st.State)
+		}
+		if got := k.count.Backoff.Value(); got != 0 || !k.health.well() {
+			t.Errorf("waits for %v s when it delivers again", got)
 		}
 		if err := r.end(); err != nil {
 			t.Error(err)

@@ -19,6 +19,7 @@ import (
 type route struct {
 	inlet    *Inlet
 	received int          // events of the batch as it came
+	body     int          // bytes of their bodies
 	first    *event.Event // with count: the batch as it was left, to know one that was built anew
 	count    int
 
@@ -43,9 +44,9 @@ type owed struct {
 
 var routes = sync.Pool{New: func() any { return new(route) }}
 
-func newRoute(in *Inlet, w *inletWiring, received int) *route {
+func newRoute(in *Inlet, w *inletWiring, events []event.Event) *route {
 	r := routes.Get().(*route)
-	r.inlet, r.received, r.chain = in, received, w.Interceptors
+	r.inlet, r.received, r.body, r.chain = in, len(events), bodies(events), w.Interceptors
 	return r
 }
 

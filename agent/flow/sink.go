@@ -71,6 +71,12 @@ type job struct {
 func NewSink(name string, s sinks.Sink, m *metric.Set, log *slog.Logger) *Sink {
 	k := &Sink{name: name, sink: s, log: log, count: metric.NewSink(m), health: newHealth(),
 		openTry: retry.Default(), tickTry: retry.Default()}
+	m.Func("", "flume_sink_connected", "1 if the sink was opened and its last batch did not fail, else 0.", func() float64 {
+		if k.health.well() {
+			return 1
+		}
+		return 0
+	})
 	k.ticker, _ = s.(sinks.Ticker)
 	k.pipe, _ = s.(sinks.Pipelined)
 	return k
@@ -114,6 +120,7 @@ func (k *Sink) Close(ctx context.Context) error {
 	})
 	if !k.stuck.Load() {
 		k.health.set(Stopped, false)
+		k.count.Backoff.Set(0)
 		k.openErr, k.openAt, k.tickAt = nil, time.Time{}, time.Time{}
 	}
 	if err != nil {
@@ -235,6 +242,7 @@ func (k *Sink) openEnded(err error) {
 	if err != nil {
 		wait := k.openTry.Next()
 		k.openAt = now.Add(wait)
+		k.count.Backoff.Set(wait.Seconds())
 		k.hurt("Opening failed and will be tried again", err, "wait", wait)
 		return
 	}
@@ -262,6 +270,7 @@ func (k *Sink) ticked(next time.Time, err error) {
 	if err != nil {
 		wait := k.tickTry.Next()
 		k.tickErr, k.tickAt = err, now.Add(wait)
+		k.count.Backoff.Set(wait.Seconds())
 		k.hurt("Rolling or closing by time failed and will be tried again", err, "wait", wait)
 		return
 	}
@@ -300,7 +309,11 @@ func (k *Sink) well(opened bool) {
 	if k.tickErr != nil {
 		return
 	}
-	switch before := k.health.set(Running, true); {
+	before := k.health.set(Running, true)
+	if before == Backoff {
+		k.count.Backoff.Set(0)
+	}
+	switch {
 	case before == Backoff && opened:
 		k.log.Info("Opened after failures", "sink", k.name)
 	case before == Backoff:

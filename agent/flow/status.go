@@ -45,6 +45,13 @@ func (h *health) get() Status {
 	return h.status
 }
 
+// well tells whether the sink does its work.
+func (h *health) well() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.status.State == Running
+}
+
 // fail notes a failure and returns whether it is news: another state or another text than before.
 func (h *health) fail(state State, err error) (news bool) {
 	h.mu.Lock()

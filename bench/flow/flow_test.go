@@ -32,7 +32,7 @@ const capacity = 10_000
 // newMemory returns an open memory channel.
 func newMemory(t testing.TB) channels.Channel {
 	t.Helper()
-	c, err := memory.New(registry.Env{Name: "c1", Log: quiet}, memory.Settings{
+	c, err := memory.New(registry.Env{Name: "c1", Log: quiet, Metrics: metric.NewSet(metric.Channel, "a1", "c1", "memory")}, memory.Settings{
 		Capacity: capacity, TransactionCapacity: 1000, KeepAlive: time.Minute, ByteCapacity: "0"})
 	if err == nil {
 		err = c.Open(t.Context())

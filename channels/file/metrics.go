@@ -21,7 +21,7 @@ func (m *metrics) declare(s *metric.Set, c *Channel) {
 	m.takeErrors = s.Counter("EventTakeErrorCount", "flume_channel_take_errors_total", "Takes, or their commits, that failed.")
 	m.checkpointErrors = s.Counter("CheckpointWriteErrorCount", "flume_channel_checkpoint_errors_total", "Checkpoints that could not be written.")
 	m.backupErrors = s.Counter("CheckpointBackupWriteErrorCount", "flume_channel_checkpoint_backup_errors_total", "Copies of checkpoints that could not be written.")
-	m.putBlocked = s.Gauge("", "flume_channel_put_blocked_seconds_total", "Seconds that puts waited for room.")
+	m.putBlocked = metric.PutBlocked(s)
 	m.fsync = s.Histogram("flume_channel_fsync_duration_seconds", "Seconds of a sync of the log.", metric.LatencyBounds)
 	m.commits = s.Counter("", "flume_channel_synced_commits_total", "Transactions made durable; divided by the number of syncs, how many shared one.")
 	m.tornTails = s.Counter("", "flume_channel_torn_tails_total", "Unfinished writes found at the end of the log: a crash, nothing lost.")
@@ -31,7 +31,7 @@ func (m *metrics) declare(s *metric.Set, c *Channel) {
 	s.Text("Open", func() string { return strconv.FormatBool(c.is(stateOpen)) })
 	s.Func("Closed", "", "", func() float64 { return number(c.is(stateClosed)) })
 	s.Func("Unhealthy", "flume_channel_unhealthy", "1 while the channel cannot write.", func() float64 { return number(c.Healthy() != nil) })
-	s.Func("", "flume_channel_oldest_event_age_seconds", "Age of the oldest event that is next to be taken, or being taken.", func() float64 { return c.oldest(c.now()).Seconds() })
+	metric.OldestAge(s, func() float64 { return c.oldest(c.now()).Seconds() })
 	s.Func("", "flume_channel_disk_bytes", "Bytes of all log files.", func() float64 { return float64(c.diskBytes()) })
 }
 

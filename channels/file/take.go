@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"goflume/channels"
 	"goflume/event"
@@ -32,7 +33,22 @@ type Tx struct {
 	ended  bool
 }
 
-var _ channels.Tx = (*Tx)(nil)
+var (
+	_ channels.Tx    = (*Tx)(nil)
+	_ channels.Dated = (*Tx)(nil)
+)
+
+// PutAt implements channels.Dated: it is written in the log.
+func (t *Tx) PutAt() time.Time {
+	at := int64(math.MaxInt64)
+	for i := range t.pieces {
+		at = min(at, t.pieces[i].time)
+	}
+	if len(t.pieces) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(at)
+}
 
 // Take implements channels.Channel. maxEvents above transactionCapacity are cut to it.
 func (c *Channel) Take(ctx context.Context, maxEvents int, maxBytes int64) (channels.Tx, error) {

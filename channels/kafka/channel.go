@@ -48,14 +48,22 @@ type counters struct {
 	rollbacks, lost, bad             *metric.Counter
 	connected, left, failed          *metric.Counter
 	joined, leaves, repeated         *metric.Counter
+	blocked                          *metric.Gauge
 }
 
 // New returns a kafka channel that is not open.
 func New(env registry.Env, s Settings) (channels.Channel, error) {
 	c := &Channel{settings: s, env: env}
 	m := env.Metrics
-	metric.NewChannel(m)
+	count := metric.NewChannel(m)
+	metric.OldestAge(m, func() float64 {
+		if at := c.queue.oldest(); !at.IsZero() {
+			return max(0, time.Since(at).Seconds())
+		}
+		return 0
+	})
 	c.counters = counters{
+		blocked:     count.Blocked,
 		getTimer:    m.Counter("KafkaEventGetTimer", "flume_channel_kafka_get_milliseconds_total", "Milliseconds that sinks waited for events."),
 		sendTimer:   m.Counter("KafkaEventSendTimer", "flume_channel_kafka_send_milliseconds_total", "Milliseconds from sending each transaction to its acknowledgement."),
 		commitTimer: m.Counter("KafkaCommitTimer", "flume_channel_kafka_commit_milliseconds_total", "Milliseconds spent committing offsets."),
@@ -128,7 +136,9 @@ func (c *Channel) Put(ctx context.Context, events []event.Event) error {
 	defer cancel()
 	done := make(chan error, 1)
 	began := time.Now()
-	if err := p.Send(room, t, func(err error) { done <- err }); err != nil {
+	err = p.Send(room, t, func(err error) { done <- err })
+	c.counters.blocked.Add(time.Since(began).Seconds())
+	if err != nil {
 		if room.Err() != nil {
 			return &event.Refused{Kind: event.ErrFull, Text: errFull.Error()}
 		}

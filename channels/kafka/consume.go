@@ -76,7 +76,7 @@ func (c *Channel) gather(claim *kafka.Claim, p *partition) error {
 	for m := range claim.Messages() {
 		entries, headers = entries[:0], make([]event.Header, 0, cap(headers))
 		for more := true; more; {
-			e := entry{offset: m.Offset}
+			e := entry{offset: m.Offset, put: m.Timestamp.UnixMilli()}
 			var bad error
 			repeated := claim.Repeats(m.Offset, done)
 			if !repeated {
@@ -172,6 +172,9 @@ func newTx(c *Channel, entries []entry) channels.Tx {
 	}
 	return t
 }
+
+// PutAt implements channels.Dated, by the record's timestamp.
+func (t *tx) PutAt() time.Time { return time.UnixMilli(t.entries[0].put) }
 
 // Events are the transaction's.
 func (t *tx) Events() []event.Event { return t.events }

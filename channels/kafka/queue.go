@@ -22,6 +22,7 @@ type entry struct {
 	offset   int64
 	nth      uint64 // of its partition's, since the claim began
 	sequence uint64 // over all partitions
+	put      int64  // Unix milliseconds, by the record
 }
 
 // partition is what is known of one claim's events.
@@ -308,6 +309,16 @@ func (q *queue) stats() (held int, bytes int64) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.held, q.bytes + q.inHand
+}
+
+// oldest returns when the first event of what no transaction has taken was put, the zero time for none.
+func (q *queue) oldest() time.Time {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.entries) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(q.entries[0].put)
 }
 
 // close ends all waiting; what is held counts as rolled back.

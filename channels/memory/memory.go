@@ -12,6 +12,7 @@ import (
 	"goflume/channels"
 	"goflume/conf"
 	"goflume/event"
+	"goflume/internal/metric"
 	"goflume/internal/registry"
 )
 
@@ -59,12 +60,16 @@ type Channel struct {
 	held    int
 	ring    ring[event.Event]
 	loans   loans
-	first   uint64    // sequence of the ring's first event
+	first   uint64 // sequence of the ring's first event
+	stamps  stamps
 	back    []run     // rolled back, by sequence
 	putters []*putter // waiting for room, first come first
 	takers  int       // waiting for events
 	spare   [][]event.Event
 	closed  bool
+
+	began   time.Time     // stamps count from here
+	blocked *metric.Gauge // seconds
 
 	idle  sync.Pool     // of putters
 	ready chan struct{} // holds a token for one of the takers; closed by Close
@@ -73,8 +78,10 @@ type Channel struct {
 var _ channels.Borrower = (*Channel)(nil)
 
 // New returns an empty channel.
-func New(_ registry.Env, s Settings) (channels.Channel, error) {
-	return &Channel{settings: s, ready: make(chan struct{}, 1)}, nil
+func New(env registry.Env, s Settings) (channels.Channel, error) {
+	c := &Channel{settings: s, ready: make(chan struct{}, 1), began: time.Now(), blocked: metric.NewChannel(env.Metrics).Blocked}
+	metric.OldestAge(env.Metrics, func() float64 { return c.oldest().Seconds() })
+	return c, nil
 }
 
 // Open reads the memory limit.
@@ -121,7 +128,11 @@ func (c *Channel) fitsLocked(need size) bool {
 }
 
 func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk) {
-	c.loans.take(c.first+uint64(c.ring.n), len(events), lent)
+	next := c.first + uint64(c.ring.n)
+	if c.takers > 0 && c.ring.n == 0 || next/sampling != (next+uint64(len(events)))/sampling {
+		c.stamps.add(next, time.Since(c.began))
+	}
+	c.loans.take(next, len(events), lent)
 	c.ring.push(events...)
 	c.used.add(need)
 	c.wakeLocked()

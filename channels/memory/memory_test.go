@@ -13,6 +13,7 @@ import (
 	"goflume/channels"
 	"goflume/event"
 	"goflume/internal/flowtest"
+	"goflume/internal/metric"
 	"goflume/internal/registry"
 )
 
@@ -27,7 +28,7 @@ func open(t testing.TB, s Settings) channels.Channel {
 	if s.ByteCapacity == "" {
 		s.ByteCapacity = "0"
 	}
-	c, err := New(registry.Env{}, s)
+	c, err := New(registry.Env{Metrics: metric.NewSet(metric.Channel, "a1", "c1", "memory")}, s)
 	if err == nil {
 		err = c.Open(context.Background())
 	}

@@ -30,6 +30,8 @@ func (c *Channel) newPutter(events []event.Event, need size, lent []*event.Chunk
 
 // await waits until the putter's events were put, or it is time to give up.
 func (c *Channel) await(ctx context.Context, p *putter) error {
+	began := time.Since(c.began)
+	defer func() { c.blocked.Add((time.Since(c.began) - began).Seconds()) }()
 	p.timer.Reset(c.settings.KeepAlive)
 	select {
 	case err := <-p.done:

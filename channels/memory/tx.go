@@ -3,6 +3,7 @@ package memory
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"goflume/event"
 )
@@ -20,6 +21,15 @@ type run struct {
 type tx struct {
 	c *Channel // nil once ended
 	run
+	put time.Duration // of the first event that has a stamp, since the channel began; 0: none has
+}
+
+// PutAt implements channels.Dated.
+func (t *tx) PutAt() time.Time {
+	if t.put == 0 {
+		return time.Time{}
+	}
+	return t.c.began.Add(t.put)
 }
 
 // takeBackLocked takes from the oldest run that was rolled back.
@@ -52,7 +62,11 @@ func (c *Channel) holdLocked(r run) *tx {
 	if len(c.back) > 0 || c.ring.n > 0 {
 		c.wakeLocked()
 	}
-	return &tx{c, r}
+	t := &tx{c: c, run: r}
+	if c.stamps.before(r.first + uint64(len(r.events))) {
+		t.put = c.stamps.of(r.first, len(r.events))
+	}
+	return t
 }
 
 // spareLocked returns a slice for n events.
@@ -79,6 +93,9 @@ func (t *tx) Commit() error {
 	c.held -= freed.events
 	c.used.remove(freed)
 	c.loans.giveBack(t.first, freed.events)
+	if c.stamps.before(t.first + uint64(freed.events)) {
+		c.stamps.drop(t.first, freed.events)
+	}
 	if len(c.spare) < maxSpare {
 		c.spare = append(c.spare, t.events[:0])
 	}

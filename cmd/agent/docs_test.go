@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -43,6 +44,25 @@ func TestPagesAreFresh(t *testing.T) {
 		if err != nil || string(have) != string(want) {
 			t.Errorf("docs/components/%s is not fresh (run make docs): %v", f.Name(), err)
 		}
+	}
+}
+
+func TestPageOfMetricsIsFreshAndDescribesEach(t *testing.T) {
+	all, err := docgen.ReadMetrics(os.DirFS("../.."))
+	if err != nil || len(all) < 60 {
+		t.Fatalf("%d metrics, %v", len(all), err)
+	}
+	for _, m := range all {
+		if m.Help == "" {
+			t.Errorf("%s is not described", m.Name)
+		}
+	}
+	var want strings.Builder
+	if err := docgen.WriteMetrics(&want, all); err != nil {
+		t.Fatal(err)
+	}
+	if have, err := os.ReadFile("../../docs/metrics.md"); err != nil || string(have) != want.String() {
+		t.Errorf("docs/metrics.md is not fresh (run make docs): %v", err)
 	}
 }
 

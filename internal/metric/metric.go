@@ -206,6 +206,9 @@ func newHistogram(bounds []float64) *Histogram {
 // LatencyBounds suit durations in seconds from disk syncs to slow remote calls.
 var LatencyBounds = []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30}
 
+// AgeBounds suit seconds that an event spends on its way, from a handover to hours behind a destination that is down.
+var AgeBounds = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 43200}
+
 // Observe counts v.
 func (h *Histogram) Observe(v float64) {
 	i, _ := slices.BinarySearch(h.bounds, v)

@@ -1,10 +1,12 @@
-// Command comments writes the comments of all settings as JSON, for the agent to embed: comments ROOT FILE.
+// Command comments writes the comments of all settings as JSON, for the agent to embed, and the page of all metrics, docs/metrics.md below ROOT: comments ROOT FILE.
 package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"goflume/internal/docgen"
 )
@@ -14,7 +16,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: comments ROOT FILE")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	err := run(os.Args[1], os.Args[2])
+	if err == nil {
+		err = metrics(os.Args[1])
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "comments:", err)
 		os.Exit(1)
 	}
@@ -30,4 +36,16 @@ func run(root, file string) error {
 		return err
 	}
 	return os.WriteFile(file, append(text, '\n'), 0o666)
+}
+
+func metrics(root string) error {
+	all, err := docgen.ReadMetrics(os.DirFS(root))
+	if err != nil {
+		return err
+	}
+	page, err := os.Create(filepath.Join(root, "docs", "metrics.md"))
+	if err != nil {
+		return err
+	}
+	return errors.Join(docgen.WriteMetrics(page, all), page.Close())
 }
