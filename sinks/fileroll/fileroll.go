@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"goflume/event"
+	"goflume/internal/deadletter"
 	"goflume/internal/metric"
 	"goflume/internal/registry"
 	"goflume/internal/vfs"
@@ -38,6 +39,9 @@ type Settings struct {
 	// When written data is forced to the disk: batch, before events are taken as delivered; roll, when a file is finished;
 	// none; auto is batch where the channel survives a crash, else roll.
 	Sync string `conf:"sync" enum:"auto|batch|roll|none"`
+	// What becomes of an event that can never be written, such as one without the schema that the serializer needs: fail,
+	// drop or file:PATH.
+	OnError deadletter.Policy `conf:"onError"`
 }
 
 func init() {
@@ -58,8 +62,10 @@ type Sink struct {
 	settings Settings
 	fs       vfs.FS
 	counters metric.SinkCounters
+	writing  *metric.Gauge // open files
 	format   serializer.Format
 	names    *names
+	box      *deadletter.Box
 
 	open    bool
 	rollAt  time.Time // zero for never
@@ -83,8 +89,10 @@ func New(env registry.Env, s Settings) (sinks.Sink, error) {
 		settings: s,
 		fs:       vfs.OS{},
 		counters: metric.NewSink(env.Metrics),
+		writing:  metric.NewOpenFiles(env.Metrics),
 		format:   format,
 		names:    &names{settings: s},
+		box:      deadletter.NewBox(s.OnError, env, vfs.OS{}),
 	}, nil
 }
 
@@ -115,13 +123,19 @@ func (s *Sink) Write(_ context.Context, events []event.Event) error {
 	o := s.current
 	n, err := s.append(o, events)
 	if err != nil {
+		s.box.Discard()
 		return errors.Join(err, s.restore())
 	}
 	if s.settings.Sync == "batch" {
 		if err := o.file.Datasync(); err != nil {
+			s.box.Discard()
 			s.abandon()
 			return fmt.Errorf("syncing a batch: %w", err)
 		}
+	}
+	if err := s.box.Commit(); err != nil {
+		s.box.Discard()
+		return errors.Join(err, s.restore())
 	}
 	o.size += int64(n)
 	return nil
@@ -149,20 +163,31 @@ func (s *Sink) Close(context.Context) error {
 	return s.finish()
 }
 
-// append serializes the events, writes them at one go and returns their length.
+// append serializes the events, writes them at one go and returns their length. An event that cannot be serialized goes as
+// onError says.
 func (s *Sink) append(o *output, events []event.Event) (n int, err error) {
-	buf := s.buf[:0]
-	if o.size == 0 {
-		buf, err = o.serializer.Begin(buf, &events[0])
+	buf, begun := s.buf[:0], o.size > 0
+	for i := range events {
+		bad := true
+		if !begun {
+			buf, err = o.serializer.Begin(buf, &events[i])
+			begun = err == nil
+			bad = begun || errors.Is(err, serializer.ErrSchema) // else the schema cannot be read now
+		}
+		if err == nil {
+			buf, err = o.serializer.Append(buf, &events[i])
+		}
+		if err != nil && bad {
+			err = s.box.Refuse(&events[i], err)
+		}
+		if err != nil {
+			return 0, fmt.Errorf("serializing for %s: %w", o.name, err)
+		}
 	}
-	for i := 0; i < len(events) && err == nil; i++ {
-		buf, err = o.serializer.Append(buf, &events[i])
-	}
-	if err == nil {
-		buf, err = o.serializer.Flush(buf)
-	}
-	if err != nil {
-		return 0, fmt.Errorf("serializing for %s: %w", o.name, err)
+	if begun {
+		if buf, err = o.serializer.Flush(buf); err != nil {
+			return 0, fmt.Errorf("serializing for %s: %w", o.name, err)
+		}
 	}
 	if s.buf = buf; cap(buf) > keepBuffer {
 		s.buf = nil

@@ -37,6 +37,7 @@ func (s *Sink) start(now time.Time) error {
 			return err
 		}
 		s.counters.ConnectionCreated.Add(1)
+		s.writing.Set(1)
 		s.current = &output{name: name, file: f, serializer: s.format.File()}
 		return nil
 	}
@@ -49,6 +50,7 @@ func (s *Sink) finish() error {
 		return nil
 	}
 	s.current = nil
+	s.writing.Set(0)
 	var err error
 	if s.settings.Sync == "roll" {
 		err = o.file.Datasync()
@@ -81,6 +83,7 @@ func (s *Sink) abandon() {
 	s.current.file.Truncate(s.current.size)
 	s.current.file.Close()
 	s.current = nil
+	s.writing.Set(0)
 	s.counters.ConnectionFailed.Add(1)
 }
 

@@ -79,7 +79,7 @@ func (f *file) append(ctx context.Context, e *event.Event) (bad bool, err error)
 	f.dirty = true
 	if !f.begun {
 		if f.buf, err = f.enc.Begin(f.buf, e); err != nil {
-			return true, err
+			return errors.Is(err, serializer.ErrSchema), err // else the schema cannot be read now
 		}
 		f.begun = true
 	}
@@ -222,6 +222,7 @@ func (s *Sink) open(ctx context.Context, b *bucket) error {
 			}
 			b.file = &file{bucket: b, fs: s.fs, out: out, enc: s.format.File(), inUse: inUse, final: final, opened: time.Now()}
 			s.openFiles++
+			s.writing.Add(1)
 			s.counters.ConnectionCreated.Add(1)
 			return nil
 		case errors.Is(err, fs.ErrExist):
@@ -307,6 +308,7 @@ func (s *Sink) finish(ctx context.Context, b *bucket) error {
 // take takes the file from its bucket.
 func (s *Sink) take(b *bucket) {
 	b.file = nil
+	s.writing.Add(-1)
 	s.mu.Lock()
 	s.openFiles--
 	s.mu.Unlock()

@@ -30,6 +30,7 @@ type Sink struct {
 	format   serializer.Format
 	suffix   string // of every file's name
 	counters metric.SinkCounters
+	writing  *metric.Gauge // open files
 	confined *metric.Counter
 	box      *deadletter.Box
 	connect  func(root string, o hadoop.Options) (hadoop.FS, error)
@@ -83,7 +84,7 @@ func newSink(env registry.Env, s Settings, connect func(string, hadoop.Options) 
 	}
 	return &Sink{
 		env: env, log: env.Log, settings: s, format: format, suffix: suffix, connect: connect,
-		counters: metric.NewSink(env.Metrics),
+		counters: metric.NewSink(env.Metrics), writing: metric.NewOpenFiles(env.Metrics),
 		confined: env.Metrics.Counter("", "flume_sink_confined_names_total", "Paths and file names, one of each an event, in which a header value was changed so that it leads nowhere else."),
 		box:      deadletter.NewBox(s.OnError, env, vfs.OS{}),
 		buckets:  map[place]*bucket{},
