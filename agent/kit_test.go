@@ -170,26 +170,26 @@ type probeSettings struct {
 func init() {
 	defaults := probeSettings{BatchSize: 10}
 	registry.Add(sources.Registry, "probe", nil, defaults, func(env registry.Env, s probeSettings) (sources.Source, error) {
-		return &probe{env.Name, s, env}, nil
+		return &spy{env.Name, s, env}, nil
 	})
 	registry.Add(sinks.Registry, "probe", nil, defaults, func(env registry.Env, s probeSettings) (sinks.Sink, error) {
-		return probeSink{&probe{env.Name, s, env}}, nil
+		return probeSink{&spy{env.Name, s, env}}, nil
 	})
 	registry.Add(channels.Registry, "probe", nil, defaults, func(env registry.Env, s probeSettings) (channels.Channel, error) {
-		return newProbeChannel(&probe{env.Name, s, env})
+		return newProbeChannel(&spy{env.Name, s, env})
 	})
 }
 
-type probe struct {
+type spy struct {
 	name     string
 	settings probeSettings
 	env      registry.Env
 }
 
-func (p *probe) stage() *stage { return stageOf(p.settings.Stage) }
+func (p *spy) stage() *stage { return stageOf(p.settings.Stage) }
 
 // Run sends what the test feeds it.
-func (p *probe) Run(ctx context.Context, out sources.Output) error {
+func (p *spy) Run(ctx context.Context, out sources.Output) error {
 	st := p.stage()
 	st.note("run %s", p.name)
 	defer st.note("end %s", p.name)
@@ -225,7 +225,7 @@ func lent(texts []string) *event.Batch {
 	return b
 }
 
-type probeSink struct{ *probe }
+type probeSink struct{ *spy }
 
 func (p probeSink) Open(context.Context) error {
 	p.stage().note("open %s", p.name)
@@ -266,10 +266,10 @@ func (p probeSink) Close(context.Context) error {
 // probeChannel is a memory channel with notes.
 type probeChannel struct {
 	channels.Channel
-	*probe
+	*spy
 }
 
-func newProbeChannel(p *probe) (channels.Channel, error) {
+func newProbeChannel(p *spy) (channels.Channel, error) {
 	e := channels.Registry.Lookup("memory")
 	inner, err := registry.Plan[channels.Channel]{Entry: e, Settings: e.Defaults}.Build(p.env)
 	return &probeChannel{inner, p}, err

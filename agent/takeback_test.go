@@ -18,7 +18,7 @@ type vault struct {
 
 func init() {
 	registry.Add(channels.Registry, "vault", nil, probeSettings{BatchSize: 10}, func(env registry.Env, s probeSettings) (channels.Channel, error) {
-		c, err := newProbeChannel(&probe{env.Name, s, env})
+		c, err := newProbeChannel(&spy{env.Name, s, env})
 		if err != nil {
 			return nil, err
 		}

@@ -46,6 +46,8 @@ const (
 	codeCycle       = "FL111"
 	codeShell       = "FL112"
 	codeDenied      = "FL113"
+	codeProbe       = "FL601"
+	codeFound       = "FL602"
 
 	codeNotConfigured   = "FL201"
 	codeNotListed       = "FL202"
@@ -300,6 +302,13 @@ Secrets are shown as ******** in messages, status and logs.`},
 	{"FL521", "others may read a file with secrets", `
 The configuration holds a secret in clear text, and its rights let every user of the machine read it: chmod 640.`},
 
+	{"FL601", "a component could not work now", `
+With validate --probe: what the component needs outside of the program is not there. A server does not answer, a port is
+taken, a directory cannot be used, a program is missing. The configuration itself is in order, and run would start the
+agent: the component would stay in BACKOFF and try again. Where the agent runs already, its own ports and file channels
+are in use by it.`},
+	{"FL602", "a component found what it needs", `
+With validate --probe and --format json: what was found, such as the servers that answer and the topics that are there.`},
 	{"FL610", "a source cannot listen", `
 The address or the port is taken, or may not be used. The source stays in BACKOFF and tries again; everything else
 runs. If Flume still runs on this machine, stop it first.`},
@@ -312,7 +321,7 @@ func init() {
 }
 
 // ExitCode is the status that a process ends with for the errors among the issues: 66 for a file that cannot be read, 64
-// if only an agent's name is missing, 77 if only secrets may not be read, else 78; 0 if there is no error.
+// if only an agent's name is missing, 77 if only secrets may not be read, 69 if only a probe failed, else 78; 0 if there is no error.
 func ExitCode(issues []Issue) int {
 	status := 0
 	for _, is := range issues {
@@ -331,4 +340,4 @@ func ExitCode(issues []Issue) int {
 	return status
 }
 
-var exitCodes = map[string]int{codeNoFile: 66, codeWhichAgent: 64, codeDenied: 77}
+var exitCodes = map[string]int{codeNoFile: 66, codeWhichAgent: 64, codeDenied: 77, codeProbe: 69}

@@ -9,6 +9,8 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{nil, 0},
 		{[]string{codeNoFile}, 66},
+		{[]string{codeProbe, codeProbe}, 69},
+		{[]string{codeProbe, codeNumber}, 78},
 		{[]string{codeDenied}, 77},
 		{[]string{codeWhichAgent}, 64},
 		{[]string{codeLookup}, 78},

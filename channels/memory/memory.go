@@ -61,6 +61,7 @@ type Channel struct {
 	ring    ring[event.Event]
 	loans   loans
 	first   uint64 // sequence of the ring's first event
+	calm    int    // puts that ended the wait of a taker, since the last look at the clock
 	stamps  stamps
 	back    []run     // rolled back, by sequence
 	putters []*putter // waiting for room, first come first
@@ -129,7 +130,11 @@ func (c *Channel) fitsLocked(need size) bool {
 
 func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk) {
 	next := c.first + uint64(c.ring.n)
-	if c.takers > 0 && c.ring.n == 0 || next/sampling != (next+uint64(len(events)))/sampling {
+	if c.takers > 0 && c.ring.n == 0 {
+		c.calm++
+	}
+	if next/sampling != (next+uint64(len(events)))/sampling || c.calm == calmly {
+		c.calm = 0
 		c.stamps.add(next, time.Since(c.began))
 	}
 	c.loans.take(next, len(events), lent)

@@ -6,9 +6,10 @@ import (
 )
 
 const (
-	// sampling is how many events share a look at the clock, which costs as much as handing over a small batch. A put that
-	// ends the wait of a taker looks always: waking that costs far more.
+	// sampling is how many events share a look at the clock, which costs as much as handing over a small batch.
 	sampling = 256
+	// calmly is how many puts that end the wait of a taker share one: where little flows, 256 events take long.
+	calmly = 4
 	// maxStamps bounds what is kept and looked through.
 	maxStamps = 64
 )

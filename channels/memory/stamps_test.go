@@ -13,6 +13,7 @@ func putAt(tx channels.Tx) time.Time { return tx.(channels.Dated).PutAt() }
 func TestTransactionKnowsWhenItsEventsWerePut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := open(t, Settings{Capacity: 100, TransactionCapacity: 10}).(*Channel)
+		c.calm = calmly - 1
 		taken := make(chan channels.Tx)
 		go func() {
 			tx, err := c.Take(t.Context(), 10, 0)

@@ -56,6 +56,7 @@ type options struct {
 	format string // of what a verb prints
 	output string
 	deny   bool
+	probe  bool
 	full   bool
 
 	ready   bool
@@ -106,6 +107,7 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 	switch verb {
 	case "validate":
 		fs.StringVar(&o.format, "format", "text", "text, json, github or sarif")
+		fs.BoolVar(&o.probe, "probe", false, "also ask whether servers, ports and directories are there; changes nothing")
 		fs.BoolVar(&o.deny, "deny-warnings", false, "warnings fail as well")
 	case "graph":
 		fs.StringVar(&o.format, "format", "text", "text, mermaid or dot")

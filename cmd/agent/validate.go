@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"text/tabwriter"
 	"time"
 
 	"goflume/agent"
@@ -15,7 +16,14 @@ import (
 var validateVerb = verb{name: "validate", aliases: []string{"check"}, usage: "[FILE...]", does: "check a configuration and show its flow", options: true, run: validate,
 	more: `Files and directories; - is standard input. Nothing is connected to and nothing is written; config filters of type
 external are run. Without --name every agent of the file is checked. The exit status is 0 if it could run.
+
+With --probe each component of a configuration in order is asked whether what it needs is there now, for at most 5
+seconds: servers are connected to and asked for what they are, ports are listened on for a moment, directories and
+programs are looked for. Nothing is changed. The exit status is 69 where something is missing.
 `}
+
+// probeLimit is how long a component may look for what it needs.
+const probeLimit = 5 * time.Second
 
 // checked is a configuration with all its agents, or the named one, checked.
 type checked struct {
@@ -23,6 +31,27 @@ type checked struct {
 	agents []*conf.Agent
 	plans  []*agent.Plan // by agent; nil for one with errors
 	issues []conf.Issue
+	probed []agent.Probed // with --probe
+}
+
+// probe asks the components of all agents for what they need, if the configuration is in order.
+func (c *checked) probe() {
+	if conf.HasErrors(c.issues) {
+		return
+	}
+	for _, p := range c.plans {
+		c.probed = append(c.probed, p.Probe(context.Background(), probeLimit)...)
+	}
+}
+
+// probeIssues are what the probes came to: failures and, if all, also what was found.
+func (c checked) probeIssues(all bool) (issues []conf.Issue) {
+	for _, p := range c.probed {
+		if all || p.Err != nil {
+			issues = append(issues, conf.ProbeIssue(p.Node, p.Found, p.Err))
+		}
+	}
+	return issues
 }
 
 // check reads the configuration that the options and arguments name.
@@ -77,14 +106,19 @@ func validate(o *options, std streams) int {
 		return exitUsage
 	}
 	c := o.check(std)
+	if o.probe {
+		c.probe()
+	}
+	issues := append(c.issues, c.probeIssues(o.format == "json")...)
+	conf.Sort(issues)
 	var err error
 	switch o.format {
 	case "json":
-		err = conf.WriteJSON(std.out, c.issues)
+		err = conf.WriteJSON(std.out, issues)
 	case "github":
-		err = conf.WriteGitHub(std.out, c.issues)
+		err = conf.WriteGitHub(std.out, issues)
 	case "sarif":
-		err = conf.WriteSARIF(std.out, version, c.issues)
+		err = conf.WriteSARIF(std.out, version, issues)
 	case "text":
 		err = c.write(o, std)
 	default:
@@ -95,6 +129,10 @@ func validate(o *options, std streams) int {
 		fmt.Fprintln(std.err, "agent validate:", err)
 		return exitIOErr
 	}
+	if status := c.status(o); status != exitOK {
+		return status
+	}
+	c.issues = issues
 	return c.status(o)
 }
 
@@ -131,7 +169,31 @@ func (c checked) write(o *options, std streams) error {
 		for _, line := range c.plans[i].Lines(nil) {
 			fmt.Fprintf(&text, "  %s\n", conf.Clean(line))
 		}
+		c.writeProbed(&text, a.Name)
 	}
 	_, err := std.out.Write(text.Bytes())
 	return err
+}
+
+// writeProbed shows what the components of an agent found.
+func (c checked) writeProbed(text *bytes.Buffer, agent string) {
+	var rows bytes.Buffer
+	table := tabwriter.NewWriter(&rows, 0, 0, 2, ' ', 0)
+	asked, failed := 0, 0
+	for _, p := range c.probed {
+		if p.Node.Agent != agent {
+			continue
+		}
+		asked++
+		what, said := "ok", p.Found
+		if p.Err != nil {
+			failed++
+			what, said = "FAILED", strings.ReplaceAll(p.Err.Error(), "\n", "; ")
+		}
+		fmt.Fprintf(table, "  %s %s\t%s\t%s\n", conf.Clean(p.Node.Name), conf.Clean(p.Type), what, conf.Clean(said))
+	}
+	table.Flush() // into memory
+	if asked > 0 {
+		fmt.Fprintf(text, "\n  %d of %d that need something outside of the program found it:\n%s", asked-failed, asked, rows.Bytes())
+	}
 }

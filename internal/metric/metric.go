@@ -164,8 +164,12 @@ func (s *Set) Histogram(prom, help string, bounds []float64, labels ...string) *
 	return s.declare(&Attr{Prom: prom, Help: help, Labels: labels, Histogram: newHistogram(bounds)}).Histogram
 }
 
-// Counter is a count that only grows. The zero Counter is ready for use.
-type Counter struct{ n atomic.Int64 }
+// Counter is a count that only grows. The zero Counter is ready for use. It has a cache line for itself: sources and sinks
+// count on different processors.
+type Counter struct {
+	n atomic.Int64
+	_ [56]byte
+}
 
 // Add adds n, which is not negative.
 func (c *Counter) Add(n int) { c.n.Add(int64(n)) }

@@ -107,10 +107,7 @@ func (s *Sink) Open(ctx context.Context) error {
 	if s.path, s.prefix, err = s.settings.templates(root, rest); err != nil {
 		return err
 	}
-	on, err := s.connect(root, hadoop.Options{
-		CallTimeout: s.settings.CallTimeout, Durability: s.settings.durability(s.env.Durable), Conf: site,
-		User: s.settings.ProxyUser, Principal: s.settings.KerberosPrincipal, Keytab: s.settings.KerberosKeytab,
-	})
+	on, err := s.connect(root, s.options(site))
 	if err != nil {
 		return err
 	}
@@ -129,6 +126,13 @@ func (s *Sink) Open(ctx context.Context) error {
 	}
 	s.seek(rest)
 	return nil
+}
+
+func (s *Sink) options(site hadoop.Conf) hadoop.Options {
+	return hadoop.Options{
+		CallTimeout: s.settings.CallTimeout, Durability: s.settings.durability(s.env.Durable), Conf: site,
+		User: s.settings.ProxyUser, Principal: s.settings.KerberosPrincipal, Keytab: s.settings.KerberosKeytab,
+	}
 }
 
 // seek looks in the background for files that an earlier life left, if it left no journal.
