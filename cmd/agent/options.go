@@ -111,7 +111,7 @@ func (o *options) flagsOf(verb string) *pflag.FlagSet {
 		fs.BoolVar(&o.deny, "deny-warnings", false, "warnings fail as well")
 	case "graph":
 		fs.StringVar(&o.format, "format", "text", "text, mermaid or dot")
-	case "list":
+	case "list", "status":
 		fs.StringVar(&o.format, "format", "text", "text or json")
 	case "health":
 		fs.BoolVar(&o.ready, "ready", false, "ask whether it can take events, not only whether it lives")

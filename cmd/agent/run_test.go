@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -427,6 +428,7 @@ func TestMonitoring(t *testing.T) {
 func TestAdminListener(t *testing.T) {
 	p := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "127.0.0.1:0")
 	addr := p.await(`Admin interface at (127\.0\.0\.1:\d+)$`)
+	source := p.await(sourceAt)
 	p.await("ready in")
 	if code, body := get(t, "http://"+addr+"/api/v1/status"); code != 200 || !strings.Contains(body, `"state": "RUNNING"`) {
 		t.Errorf("status: %d %s", code, body)
@@ -439,8 +441,21 @@ func TestAdminListener(t *testing.T) {
 	if out, err := exec.Command("agent", "health", "--verbose", "--admin", addr).CombinedOutput(); err != nil || !strings.Contains(string(out), "[+]channel c1 RUNNING\n") {
 		t.Errorf("agent health --verbose: %v %q", err, out)
 	}
+	want := regexp.MustCompile(`^agent a1: ready, up \d+s, generation 1 loaded .*\n(?s:.*)source +r1 +netcat +RUNNING for \d+s +1 accepted *\n`)
+	channel := regexp.MustCompile(`(?m)^channel +c1 +memory +RUNNING for \d+s +\d+ queued of 1000 *$`)
+	send(t, source, "one")
+	if out, err := exec.Command("agent", "status", "--admin", addr).CombinedOutput(); err != nil || !want.Match(out) || !channel.Match(out) {
+		t.Errorf("agent status: %v %s", err, out)
+	}
+	if out, err := exec.Command("agent", "status", "--admin", addr, "--format", "json").Output(); err != nil || !json.Valid(out) {
+		t.Errorf("agent status --format json: %v %s", err, out)
+	}
 	p.signal(syscall.SIGTERM)
 	p.end(exitOK)
+	var none *exec.ExitError
+	if out, err := exec.Command("agent", "status", "--admin", addr).CombinedOutput(); !errors.As(err, &none) || none.ExitCode() != exitUnavailable {
+		t.Errorf("agent status of no agent: %v %s", err, out)
+	}
 	open := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = null"), "--admin", "0.0.0.0:41415")
 	open.end(exitUsage)
 	open.await("only loopback is allowed")

@@ -26,7 +26,7 @@ var verbs []verb
 
 func init() {
 	verbs = append(verbs,
-		runVerb, validateVerb, graphVerb, listVerb, createVerb, migrateVerb, fmtVerb, explainVerb, healthVerb, versionVerb, completionVerb, manVerb, helpVerb, docsVerb)
+		runVerb, validateVerb, graphVerb, listVerb, createVerb, migrateVerb, fmtVerb, explainVerb, healthVerb, statusVerb, versionVerb, completionVerb, manVerb, helpVerb, docsVerb)
 }
 
 // findVerb returns the verb of that name or alias.
