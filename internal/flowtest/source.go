@@ -3,6 +3,7 @@ package flowtest
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -47,6 +48,25 @@ func (SourceCase) run(t *testing.T, s sources.Source, out sources.Output) (end f
 		case <-within(t).Done():
 			t.Fatalf("Run has not returned %v after its context ended", bound)
 		}
+	}
+}
+
+// TellsThatItRuns runs a source that has nothing to wait for until it says that it runs: what says nothing is waited for at
+// every start and reload. build gives the source that Health.
+func TellsThatItRuns(t *testing.T, build func(health func(error)) sources.Source) {
+	t.Helper()
+	told, once := make(chan struct{}), sync.Once{}
+	end := SourceCase{}.run(t, build(func(err error) {
+		if err != nil {
+			t.Errorf("the source says %v", err)
+		}
+		once.Do(func() { close(told) })
+	}), &Recorder{})
+	defer end()
+	select {
+	case <-told:
+	case <-within(t).Done():
+		t.Error("the source has not said that it runs")
 	}
 }
 

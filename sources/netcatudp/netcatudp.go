@@ -47,12 +47,13 @@ const (
 type Source struct {
 	settings Settings
 	log      *slog.Logger
+	health   func(error)
 	lost     *metric.Counter
 }
 
 // New returns a netcatudp source.
 func New(env registry.Env, s Settings) (sources.Source, error) {
-	return &Source{settings: s, log: env.Log,
+	return &Source{settings: s, log: env.Log, health: env.Report,
 		lost: env.Metrics.Counter("", "flume_source_events_total", "Events by outcome.", "outcome", "lost")}, nil
 }
 
@@ -65,6 +66,7 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	}
 	defer packets.Close()
 	s.log.Info("Listening", "address", packets.LocalAddr())
+	s.health(nil)
 	raw, err := packets.(*net.UDPConn).SyscallConn()
 	if err != nil {
 		return err

@@ -179,3 +179,11 @@ func TestSource(t *testing.T) {
 		},
 	})
 }
+
+func TestTellsThatItRuns(t *testing.T) {
+	flowtest.TellsThatItRuns(t, func(health func(error)) sources.Source {
+		s, _ := source(t, Settings{Bind: "127.0.0.1"})
+		s.health = health
+		return s
+	})
+}

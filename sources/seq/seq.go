@@ -41,6 +41,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 
 // Run sends numbers until ctx is cancelled; called again it goes on where it was.
 func (s *Source) Run(ctx context.Context, out sources.Output) error {
+	s.health(nil)
 	var b event.Batch
 	var digits [20]byte
 	for s.next < s.settings.TotalEvents && ctx.Err() == nil {

@@ -89,3 +89,13 @@ type hole func(n int)
 
 func (h hole) Send(_ context.Context, b *event.Batch) error { h(len(b.Events)); return nil }
 func (h hole) Limits() (most, room int)                     { return 0, -1 }
+
+func TestTellsThatItRuns(t *testing.T) {
+	flowtest.TellsThatItRuns(t, func(health func(error)) sources.Source {
+		s, err := New(registry.Env{Health: health}, Settings{BatchSize: 1, Retry: retry.DefaultSettings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
+}

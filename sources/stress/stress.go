@@ -49,6 +49,7 @@ func New(env registry.Env, s Settings) (sources.Source, error) {
 
 // Run sends events until ctx is cancelled.
 func (s *Source) Run(ctx context.Context, out sources.Output) error {
+	s.health(nil)
 	var b event.Batch
 	began, before, wait := time.Now(), s.total, s.settings.Retry.Backoff()
 	for ctx.Err() == nil {

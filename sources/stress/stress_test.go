@@ -12,6 +12,7 @@ import (
 	"goflume/internal/flowtest"
 	"goflume/internal/registry"
 	"goflume/internal/retry"
+	"goflume/sources"
 )
 
 // send runs a source for so long and returns the sizes of its batches. Every third batch is refused.
@@ -68,4 +69,14 @@ func TestRateIsKept(t *testing.T) {
 	if got := len(tried); got < 28 || got > 31 {
 		t.Errorf("%d batches of 10 in a minute, want 30", got)
 	}
+}
+
+func TestTellsThatItRuns(t *testing.T) {
+	flowtest.TellsThatItRuns(t, func(health func(error)) sources.Source {
+		s, err := New(registry.Env{Health: health}, Settings{BatchSize: 1, MaxTotalEvents: 0, Retry: retry.DefaultSettings})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	})
 }

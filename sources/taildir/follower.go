@@ -109,6 +109,7 @@ func (w *follower) run(ctx context.Context) error {
 	now := time.Now()
 	w.writeAt = now.Add(w.settings.WritePosInterval)
 	w.idleAt = now.Add(w.idleStep())
+	w.health(nil)
 	for ctx.Err() == nil {
 		w.hear()
 		w.chores(ctx, time.Now())

@@ -505,3 +505,11 @@ func TestSkipToEndReadsWhatCameWhileNobodyFollowed(t *testing.T) {
 		t.Errorf("got %q, want what came after the first start", got)
 	}
 }
+
+func TestTellsThatItRuns(t *testing.T) {
+	flowtest.TellsThatItRuns(t, func(health func(error)) sources.Source {
+		s := newTail(t).source()
+		s.health = health
+		return s
+	})
+}

@@ -2,10 +2,11 @@ package twitter
 
 import (
 	"errors"
-	"goflume/internal/retry"
 	"net/http"
 	"strconv"
 	"time"
+
+	"goflume/internal/retry"
 )
 
 // silence is how long the stream may say nothing; X sends a keep-alive at least every 20 s.
