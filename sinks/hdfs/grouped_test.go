@@ -3,6 +3,7 @@ package hdfs
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,7 +15,7 @@ import (
 // opaque is a file system whose acknowledgements cannot be seen; it counts how often files are closed.
 type opaque struct {
 	hadoop.FS
-	closes *int
+	closes *atomic.Int32
 }
 
 func (o opaque) Create(ctx context.Context, name string) (hadoop.File, error) {
@@ -29,20 +30,21 @@ func (o opaque) Append(ctx context.Context, name string) (hadoop.File, error) {
 
 type opaqueFile struct {
 	hadoop.File
-	closes *int
+	closes *atomic.Int32
 }
 
 func (opaqueFile) Sync(context.Context) error { return hadoop.ErrUnseen }
 
 func (f opaqueFile) Close(ctx context.Context) error {
-	*f.closes++
+	f.closes.Add(1)
 	return f.File.Close(ctx)
 }
 
 // The first batch shows that acknowledgements cannot be seen; those after it share a close, of 32 or of 250 ms.
 func TestBatchesShareACloseWhereAcknowledgementsCannotBeSeen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		dir, closes := t.TempDir(), 0
+		dir := t.TempDir()
+		var closes, done atomic.Int32 // a timer counts too
 		s := &grouped{Sink: onSystem(t, testEnv(t, ""), opaque{hadoop.Local(vfs.OS{}, hadoop.WhenDone), &closes}, plain+"hdfs.path = file://"+dir)}
 		if n := s.Window(); n != 1 {
 			t.Errorf("window %d before the first batch, want 1", n)
@@ -50,10 +52,10 @@ func TestBatchesShareACloseWhereAcknowledgementsCannotBeSeen(t *testing.T) {
 		if err := s.Write(t.Context(), events("first")); err != nil {
 			t.Fatal(err)
 		}
-		if n := s.Window(); n != groupWindow || closes != 1 {
-			t.Fatalf("after the first batch: window %d, %d closes, want %d and 1", n, closes, groupWindow)
+		if n := s.Window(); n != groupWindow || closes.Load() != 1 {
+			t.Fatalf("after the first batch: window %d, %d closes, want %d and 1", n, closes.Load(), groupWindow)
 		}
-		want, done := "first\n", 0
+		want := "first\n"
 		start := func(n int) {
 			t.Helper()
 			for i := range n {
@@ -63,7 +65,7 @@ func TestBatchesShareACloseWhereAcknowledgementsCannotBeSeen(t *testing.T) {
 					if err != nil {
 						t.Error(err)
 					}
-					done++
+					done.Add(1)
 				})
 				if err != nil {
 					t.Fatal(err)
@@ -71,17 +73,17 @@ func TestBatchesShareACloseWhereAcknowledgementsCannotBeSeen(t *testing.T) {
 			}
 		}
 		start(groupWindow)
-		if done != groupWindow || closes != 2 {
-			t.Errorf("%d batches done and %d closes after a full window, want %d and 2", done, closes, groupWindow)
+		if done.Load() != groupWindow || closes.Load() != 2 {
+			t.Errorf("%d batches done and %d closes after a full window, want %d and 2", done.Load(), closes.Load(), groupWindow)
 		}
 		start(3)
-		if done != groupWindow || closes != 2 {
-			t.Errorf("%d batches done and %d closes at once, want %d and 2", done, closes, groupWindow)
+		if done.Load() != groupWindow || closes.Load() != 2 {
+			t.Errorf("%d batches done and %d closes at once, want %d and 2", done.Load(), closes.Load(), groupWindow)
 		}
 		time.Sleep(groupWait)
 		synctest.Wait()
-		if done != groupWindow+3 || closes != 3 {
-			t.Errorf("%d batches done and %d closes after a while, want %d and 3", done, closes, groupWindow+3)
+		if done.Load() != groupWindow+3 || closes.Load() != 3 {
+			t.Errorf("%d batches done and %d closes after a while, want %d and 3", done.Load(), closes.Load(), groupWindow+3)
 		}
 		if err := s.Close(t.Context()); err != nil {
 			t.Fatal(err)
