@@ -171,13 +171,15 @@ func (w *world) judgeFiles() (wrong []error) {
 	for _, dir := range []string{"net", "log", "topic", "spool"} {
 		files, bytes := 0, int64(0)
 		walk(filepath.Join(w.disk.path, dir), func(name string, size int64) {
-			files++
-			bytes += size
+			if kind := filepath.Base(filepath.Dir(name)); kind == "data" || kind == "checkpoint" { // the others are the source's
+				files++
+				bytes += size
+			}
 			if ext := filepath.Ext(name); ext == ".tmp" || ext == ".next" || ext == ".new" {
 				add("%s is left over", name)
 			}
 		})
-		w.report.say("left in %s: %d files, %s", dir, files, mib(bytes))
+		w.report.say("left by the channel in %s: %d files, %s", dir, files, mib(bytes))
 		if files > channelFiles || bytes > channelBytes {
 			add("%s holds %d files with %s, though its channel is empty", dir, files, mib(bytes))
 		}
