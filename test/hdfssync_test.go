@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -66,7 +67,7 @@ func settle(t *testing.T, f hadoop.FS, name string, within time.Duration) time.D
 	defer cancel()
 	start := time.Now()
 	for {
-		done, err := f.Settle(ctx, name)
+		done, err := f.Settle(ctx, name, math.MaxInt64)
 		if done {
 			return time.Since(start)
 		}
@@ -75,6 +76,55 @@ func settle(t *testing.T, f hadoop.FS, name string, within time.Duration) time.D
 		}
 		pause(t, 200*time.Millisecond)
 	}
+}
+
+// A namenode that was just started knows of an open file's block from its log alone until the datanodes have reported. Asked
+// to recover the lease before, it closes the file without the block.
+func TestRealHDFSRecoveryWaitsUntilABlockIsLocated(t *testing.T) {
+	h := service.Start(t, service.HDFS{Datanodes: 3})
+	f := openHadoop(t, h.URL(), nil, 30*time.Second)
+	w, err := f.Create(t.Context(), "/open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := pattern(0, 100_000)
+	if err := w.Write(t.Context(), want); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, d := range h.Datanodes {
+		d.Freeze()
+	}
+	h.Namenode.Kill()
+	if err := h.Namenode.Restart(); err != nil {
+		t.Fatal(err)
+	}
+	again := openHadoop(t, h.URL(), nil, 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	err = service.Await(ctx, "the namenode", func(ctx context.Context) error {
+		_, err := again.List(ctx, "/")
+		return err
+	}, h.Namenode)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pause(t, 3*time.Second) // it leaves safe mode
+	if done, err := again.Settle(ctx, "/open", int64(len(want))); done || err == nil {
+		t.Errorf("settled while no datanode had reported: %v, %v", done, err)
+	}
+	for _, d := range h.Datanodes {
+		d.Thaw()
+	}
+	settle(t, again, "/open", 2*time.Minute)
+	client := dialHDFS(t, h)
+	got, err := client.ReadFile("/open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantPattern(t, got, int64(len(want)), "after the recovery")
 }
 
 // TestHDFSWriterProcess is no test: it is the process that the next one kills.
@@ -337,7 +387,7 @@ func TestRealHDFSAnswersAreUnderstood(t *testing.T) {
 	if err := f.Remove(ctx, "/answers/c"); err != nil {
 		t.Error(err)
 	}
-	if done, err := f.Settle(ctx, "/answers/c"); done || !errors.Is(err, fs.ErrNotExist) {
+	if done, err := f.Settle(ctx, "/answers/c", 0); done || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("settle of nothing: %v, %v, want ErrNotExist", done, err)
 	}
 	if err := h.SafeMode(ctx, true); err != nil {

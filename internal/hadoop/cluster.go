@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"net"
 	"os"
 	"path"
@@ -440,9 +441,12 @@ const (
 	settleLooks = 500 * time.Millisecond
 )
 
-// Settle recovers the file's lease.
-func (c *cluster) Settle(ctx context.Context, name string) (done bool, err error) {
+// Settle recovers the file's lease, but not while that would cost it what is to be kept.
+func (c *cluster) Settle(ctx context.Context, name string, keep int64) (done bool, err error) {
 	name = c.absolute(name)
+	if err := c.located(ctx, name, keep); err != nil {
+		return false, err
+	}
 	err = c.call(ctx, "recover", name, func(cl *hdfs.Client) (err error) {
 		done, err = recoverLease(cl, name)
 		return err
@@ -459,8 +463,24 @@ func (c *cluster) Settle(ctx context.Context, name string) (done bool, err error
 	return done, err
 }
 
+// located returns an error while the namenode knows of no datanode that has the last of the first keep bytes.
+func (c *cluster) located(ctx context.Context, name string, keep int64) error {
+	return c.call(ctx, "look for the blocks of", name, func(cl *hdfs.Client) error {
+		last, missing, err := unlocated(cl, name)
+		if err == nil && missing && last < keep {
+			err = errUnlocated
+		}
+		return err
+	})
+}
+
+var errUnlocated = errors.New("no datanode has told the namenode yet that it has the last block; a recovery now would lose it")
+
 // Claim appends nothing: the namenode allows it once a file's writer has not renewed its lease for a minute.
 func (c *cluster) Claim(ctx context.Context, name string) (done bool, err error) {
+	if err := c.located(ctx, c.absolute(name), math.MaxInt64); err != nil {
+		return false, err
+	}
 	f, err := c.Append(ctx, name)
 	if err == nil {
 		err = f.Close(ctx)

@@ -34,8 +34,9 @@ type FS interface {
 	Size(ctx context.Context, name string) (int64, error)
 	// List returns what is in a directory, in the order of the names.
 	List(ctx context.Context, dir string) ([]Entry, error)
-	// Settle closes a file that its writer has left open, whoever that is. It is called again until done.
-	Settle(ctx context.Context, name string) (done bool, err error)
+	// Settle closes a file that its writer has left open, whoever that is, and waits where that could cost it some of its
+	// first keep bytes. It is called again until done.
+	Settle(ctx context.Context, name string, keep int64) (done bool, err error)
 	// Claim closes a file that its writer has left open, but not one whose writer lives: then it is not done.
 	Claim(ctx context.Context, name string) (done bool, err error)
 	// Mark notes with a file who writes it. The error is errors.ErrUnsupported where files take no such notes.

@@ -161,7 +161,7 @@ func (l local) Claim(ctx context.Context, name string) (bool, error) {
 	if err := f.Close(); err != nil {
 		return false, err
 	}
-	return l.Settle(ctx, name)
+	return l.Settle(ctx, name, 0)
 }
 
 func (l local) Mark(_ context.Context, name, owner string) error {
@@ -187,7 +187,7 @@ func (l local) Truncate(_ context.Context, name string, size int64) error {
 }
 
 // Settle forces the file to the disk; there are no leases here.
-func (l local) Settle(_ context.Context, name string) (bool, error) {
+func (l local) Settle(_ context.Context, name string, _ int64) (bool, error) {
 	f, err := l.disk.Open(name)
 	if err != nil {
 		return false, err

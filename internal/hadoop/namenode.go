@@ -112,32 +112,41 @@ func namenodeOf(c *hdfs.Client) (executor, error) {
 // rpc calls a method of ClientProtocol whose request has string and boolean fields and whose response may have the field
 // result.
 func rpc(c *hdfs.Client, method, message string, fields map[protoreflect.Name]any) (result bool, err error) {
-	e, err := namenodeOf(c)
+	resp, err := execute(c, method, message, fields)
 	if err != nil {
-		return false, err
-	}
-	req, err := newMessage("hadoop.hdfs." + message + "RequestProto")
-	if err != nil {
-		return false, err
-	}
-	for name, value := range fields {
-		f := req.Descriptor().Fields().ByName(name)
-		if f == nil {
-			return false, fmt.Errorf("the HDFS library has changed: %s has no field %s", message, name)
-		}
-		req.Set(f, protoreflect.ValueOf(value))
-	}
-	resp, err := newMessage("hadoop.hdfs." + message + "ResponseProto")
-	if err != nil {
-		return false, err
-	}
-	if err := e.Execute(method, req.Interface(), resp.Interface()); err != nil {
 		return false, err
 	}
 	if f := resp.Descriptor().Fields().ByName("result"); f != nil {
 		result = resp.Get(f).Bool()
 	}
 	return result, nil
+}
+
+// execute calls a method of ClientProtocol and returns its response.
+func execute(c *hdfs.Client, method, message string, fields map[protoreflect.Name]any) (protoreflect.Message, error) {
+	e, err := namenodeOf(c)
+	if err != nil {
+		return nil, err
+	}
+	req, err := newMessage("hadoop.hdfs." + message + "RequestProto")
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range fields {
+		f := req.Descriptor().Fields().ByName(name)
+		if f == nil {
+			return nil, fmt.Errorf("the HDFS library has changed: %s has no field %s", message, name)
+		}
+		req.Set(f, protoreflect.ValueOf(value))
+	}
+	resp, err := newMessage("hadoop.hdfs." + message + "ResponseProto")
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Execute(method, req.Interface(), resp.Interface()); err != nil {
+		return nil, err
+	}
+	return resp, nil
 }
 
 func newMessage(name string) (protoreflect.Message, error) {
@@ -151,6 +160,37 @@ func newMessage(name string) (protoreflect.Message, error) {
 // recoverLease asks the namenode to take the file from its writer, and tells whether it is closed already.
 func recoverLease(c *hdfs.Client, name string) (closed bool, err error) {
 	return rpc(c, "recoverLease", "RecoverLease", map[protoreflect.Name]any{"src": name, "clientName": c.Name()})
+}
+
+// unlocated tells whether the file is open, and no datanode has told this namenode yet that it has the file's last block,
+// which begins at that offset. A namenode that was started or made active a moment ago may know a block from its log alone;
+// asked to recover the lease then, it takes the block as never written, removes it and closes the file without it.
+func unlocated(c *hdfs.Client, name string) (last int64, yes bool, err error) {
+	resp, err := execute(c, "getBlockLocations", "GetBlockLocations", map[protoreflect.Name]any{"src": name, "offset": uint64(0), "length": uint64(1)})
+	if err != nil {
+		return 0, false, err
+	}
+	field := func(m protoreflect.Message, name protoreflect.Name) protoreflect.Value {
+		f := m.Descriptor().Fields().ByName(name)
+		if f == nil {
+			err = fmt.Errorf("the HDFS library has changed: %s has no field %s", m.Descriptor().Name(), name)
+			return protoreflect.Value{}
+		}
+		return m.Get(f)
+	}
+	at := field(resp, "locations")
+	if err != nil || !at.Message().IsValid() { // there is no such file, as recoverLease will say
+		return 0, false, err
+	}
+	open, complete, block := field(at.Message(), "underConstruction"), field(at.Message(), "isLastBlockComplete"), field(at.Message(), "lastBlock")
+	if err != nil || !open.Bool() || complete.Bool() || !block.Message().IsValid() {
+		return 0, false, err
+	}
+	offset, locs := field(block.Message(), "offset"), field(block.Message(), "locs")
+	if err != nil {
+		return 0, false, err
+	}
+	return int64(offset.Uint()), locs.List().Len() == 0, nil
 }
 
 func isFileClosed(c *hdfs.Client, name string) (bool, error) {

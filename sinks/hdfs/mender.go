@@ -197,11 +197,11 @@ func (m *mender) try(ctx context.Context, r *repair) (done bool, err error) {
 		m.journal.done(r.inUse)
 		return true, nil
 	}
-	settle := m.fs.Settle
+	settle := func() (bool, error) { return m.fs.Settle(ctx, r.inUse, r.safe) }
 	if r.orphan && !r.known {
-		settle = m.fs.Claim
+		settle = func() (bool, error) { return m.fs.Claim(ctx, r.inUse) }
 	}
-	closed, err := settle(ctx, r.inUse)
+	closed, err := settle()
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if r.orphan {
