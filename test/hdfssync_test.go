@@ -87,6 +87,7 @@ func TestRealHDFSRecoveryWaitsUntilABlockIsLocated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer w.Abandon()
 	want := pattern(0, 100_000)
 	if err := w.Write(t.Context(), want); err != nil {
 		t.Fatal(err)
