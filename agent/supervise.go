@@ -175,6 +175,7 @@ func (s *source) listen(ctx context.Context, network, addr string) (net.Listener
 	l, err := s.sockets.listen(ctx, &s.tenant, network, addr)
 	late.Stop()
 	if err == nil {
+		s.log.Info("Listening", "address", l.Addr())
 		s.up()
 	} else if t != nil {
 		t.Reset(grace) // if it neither fails nor tells, it is not waited for

@@ -66,7 +66,6 @@ func (s *Source) Run(ctx context.Context, out sources.Output) error {
 	if err != nil {
 		return err
 	}
-	s.log.Info("Listening", "address", l.Addr())
 	var conns sync.WaitGroup
 	defer conns.Wait()
 	ctx, stop := context.WithCancel(ctx)

@@ -113,6 +113,18 @@ func (w *world) awaitEmpty(ctx context.Context) error {
 	})
 }
 
+// awaitMended waits until no file in HDFS waits to be recovered. One whose maker was killed before it could mark it is
+// recovered when its lease is a minute old, counted from the namenode's start.
+func (w *world) awaitMended(ctx context.Context) error {
+	return await(ctx, 3*time.Minute, func(ctx context.Context) error {
+		n, err := w.agent.Metric(ctx, `flume_sink_files_broken{agent="a1",sink="hdfs",type="hdfs"}`)
+		if err == nil && n != 0 {
+			err = fmt.Errorf("%v files in HDFS wait to be recovered", n)
+		}
+		return err
+	})
+}
+
 // awaitRest waits until the agent holds no more than at its quiet start, and returns the last look.
 func (w *world) awaitRest(ctx context.Context) (rest sample, err error) {
 	g, d := int(most(w.quiet, goroutines)), int(most(w.quiet, descriptors))

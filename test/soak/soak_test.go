@@ -31,7 +31,7 @@ func TestRealSoak(t *testing.T) {
 	}
 	t.Logf("seed %d", seed)
 	w := newWorld(t, *lengthFlag, seed)
-	ctx, cancel := context.WithTimeout(t.Context(), w.length+3*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), w.length+4*patience)
 	defer cancel()
 
 	enough, stopWatch, watched := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -98,6 +98,9 @@ func (w *world) judge(ctx context.Context, t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("everything arrived %.1f s after the end", time.Since(begin).Seconds())
+	if err := w.awaitMended(ctx); err != nil {
+		t.Error(err)
+	}
 	rest, err := w.awaitRest(ctx)
 	if err != nil {
 		t.Error(err)
