@@ -43,16 +43,15 @@ type Agent struct {
 	end      context.CancelFunc
 	changing sync.Mutex // one change of the components at a time; before mu
 
-	mu        sync.Mutex
-	now       generation
-	number    int // of generations
-	loaded    time.Time
-	refused   error // why the last reload was
-	ready     bool
-	draining  bool
-	received  int64 // events, by sources that are gone
-	delivered int64 // events, by sinks that are gone
-	left      End   // what a change that the stop fell into has left behind
+	mu       sync.Mutex
+	now      generation
+	number   int // of generations
+	loaded   time.Time
+	refused  error // why the last reload was
+	ready    bool
+	draining bool
+	gone     Traffic // of sources and sinks that are gone
+	left     End     // what a change that the stop fell into has left behind
 }
 
 // generation is what runs at one time. Its maps are by name, outlets by label; they are not written to once it runs.
@@ -137,10 +136,22 @@ func (a *Agent) isDraining() bool {
 
 // End is what was left when the agent stopped.
 type End struct {
-	Received, Delivered int64          // events, since the start of the process
-	Lost                map[string]int // events in memory channels, by channel; only those that had any
-	Kept                map[string]int // events in durable channels, by channel
-	Took                time.Duration
+	Traffic
+	Lost map[string]int // events in memory channels, by channel; only those that had any
+	Kept map[string]int // events in durable channels, by channel
+	Took time.Duration
+}
+
+// Traffic is what has moved since the start of the process, in events.
+type Traffic struct {
+	Received, Delivered int64
+	Dropped             int64 // by sinks, or filed, as their onError says
+}
+
+// add counts a sink.
+func (t *Traffic) add(s metric.SinkCounters) {
+	t.Delivered += s.DrainSuccess.Value()
+	t.Dropped += s.Dropped.Value()
 }
 
 // Stop ends the sources, drains the memory channels for at most the drain timeout, and closes everything. When hard ends
@@ -180,7 +191,7 @@ func (a *Agent) Stop(hard context.Context) End {
 	}
 	a.sockets.close()
 	a.cut()
-	end.Received, end.Delivered = a.totals()
+	end.Traffic = a.totals()
 	end.Took = time.Since(began)
 	return end
 }
@@ -273,18 +284,18 @@ func (k *sink) status() ComponentStatus {
 	return c
 }
 
-// totals are the events received and delivered since the start, also by components that are gone.
-func (a *Agent) totals() (received, delivered int64) {
+// totals is what has moved since the start, also by components that are gone.
+func (a *Agent) totals() Traffic {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	received, delivered = a.received, a.delivered
+	t := a.gone
 	for _, s := range a.now.sources {
-		received += metric.NewSource(s.set).Received.Value()
+		t.Received += metric.NewSource(s.set).Received.Value()
 	}
 	for _, k := range a.now.sinks {
-		delivered += metric.NewSink(k.set).DrainSuccess.Value()
+		t.add(metric.NewSink(k.set))
 	}
-	return received, delivered
+	return t
 }
 
 // DefaultStateDir is where components keep what they need to remember: the folder that systemd made, /var/lib/goflume for

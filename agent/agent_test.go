@@ -117,6 +117,22 @@ func TestChannelThatCannotOpenEndsTheStart(t *testing.T) {
 	}
 }
 
+func TestChannelIsStoppedOnceItHasClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		st := newStage(t)
+		a := start(t, simple("a1.channels.c1.type = probe", "a1.channels.c1.stage = STAGE")...)
+		c := a.now.channels["c1"]
+		const slow = 3 * time.Second
+		open := st.shut("c1 at its end")
+		want := time.Now().Add(slow)
+		time.AfterFunc(slow, open)
+		a.Stop(context.Background())
+		if _, stopped := c.set.Times(); stopped != want.UnixMilli() {
+			t.Errorf("stopped at %v, want %v, when the channel had closed", time.UnixMilli(stopped), want)
+		}
+	})
+}
+
 func TestPortInUseIsRetried(t *testing.T) {
 	newStage(t)
 	taken, err := net.Listen("tcp", "127.0.0.1:0")

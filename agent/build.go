@@ -110,7 +110,7 @@ func (c *channel) close(hard context.Context) bool {
 	go func() { done <- safe.Call(c.channel.Close) }()
 	ctx, cancel := context.WithTimeout(hard, sealing)
 	defer cancel()
-	defer c.set.Stop(time.Now())
+	defer func() { c.set.Stop(time.Now()) }()
 	select {
 	case err := <-done:
 		return c.ended(err)

@@ -277,7 +277,7 @@ func (c *change) commit() {
 			a.metrics.Remove(s.set)
 		}
 		a.mu.Lock()
-		a.received += metric.NewSource(s.set).Received.Value()
+		a.gone.Received += metric.NewSource(s.set).Received.Value()
 		a.mu.Unlock()
 	}
 }

@@ -194,7 +194,7 @@ func (c *change) closeSinks(gone []*sink) {
 			c.a.metrics.Remove(k.set)
 		}
 		c.a.mu.Lock()
-		c.a.delivered += metric.NewSink(k.set).DrainSuccess.Value()
+		c.a.gone.add(metric.NewSink(k.set))
 		c.a.mu.Unlock()
 	}
 }

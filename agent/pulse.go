@@ -11,10 +11,10 @@ import (
 // Pulse is what has moved and what waits at one moment. Taking it needs the locks that the flow needs: where one of them
 // is held for good, it does not return.
 type Pulse struct {
-	At                  time.Time
-	Received, Delivered int64 // events since the start of the process
-	Channels            []Fill
-	Trouble             []string // a line for each component that does not run
+	At time.Time
+	Traffic
+	Channels []Fill
+	Trouble  []string // a line for each component that does not run
 }
 
 // Fill is how full a channel is.
@@ -26,8 +26,7 @@ type Fill struct {
 
 // Pulse looks at every component.
 func (a *Agent) Pulse() Pulse {
-	p := Pulse{At: time.Now()}
-	p.Received, p.Delivered = a.totals()
+	p := Pulse{At: time.Now(), Traffic: a.totals()}
 	for _, c := range a.Status().Components {
 		if c.State != Running {
 			p.Trouble = append(p.Trouble, c.Line())

@@ -8,15 +8,15 @@ import (
 
 func TestPulseInOneLine(t *testing.T) {
 	at := time.Date(2026, 11, 20, 9, 0, 0, 0, time.UTC)
-	before := Pulse{At: at, Received: 1000, Delivered: 900}
+	before := Pulse{At: at, Traffic: Traffic{Received: 1000, Delivered: 900}}
 	for _, c := range []struct {
 		now  Pulse
 		want string
 	}{
 		{Pulse{At: at}, "0 events/s in, 0 out"},
-		{Pulse{At: at.Add(10 * time.Second), Received: 125000, Delivered: 124950, Channels: []Fill{{"c1", 320, 1000}, {"c2", 7, 0}}},
+		{Pulse{At: at.Add(10 * time.Second), Traffic: Traffic{Received: 125000, Delivered: 124950}, Channels: []Fill{{"c1", 320, 1000}, {"c2", 7, 0}}},
 			"12400 events/s in, 12405 out; c1 32 %; c2 7"},
-		{Pulse{At: at.Add(time.Second), Received: 1000, Delivered: 900, Trouble: []string{"sink k1 BACKOFF: connection refused"}},
+		{Pulse{At: at.Add(time.Second), Traffic: Traffic{Received: 1000, Delivered: 900}, Trouble: []string{"sink k1 BACKOFF: connection refused"}},
 			"0 events/s in, 0 out; sink k1 BACKOFF: connection refused"},
 	} {
 		if got := c.now.Line(before); got != c.want {

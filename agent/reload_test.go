@@ -65,9 +65,7 @@ func TestReloadExchangesAChangedSource(t *testing.T) {
 	}
 	st.feed("r1") <- numbered(0, 3)
 	until(t, "delivery", func() bool { return len(st.in("k1")) == 3 })
-	if received, delivered := a.totals(); received != 3 || delivered != 3 {
-		t.Errorf("totals: %d received, %d delivered, want 3 and 3", received, delivered)
-	}
+	until(t, "3 received and 3 delivered in the totals", func() bool { return a.totals() == Traffic{Received: 3, Delivered: 3} })
 }
 
 func TestReloadRewiresASourceThatStays(t *testing.T) {

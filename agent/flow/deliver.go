@@ -191,13 +191,16 @@ func (r *run) channelFailed(l *outLink, message string, err error) {
 	l.note(message, err, "channel", l.link.Name, "wait", wait)
 }
 
-// commit ends the transaction of a batch that was delivered.
+// commit ends the transaction of a batch that was delivered, but for the events that the sink has dropped as its onError
+// says: it has counted those before the batch ended. Of batches in flight together one stands in for another.
 func (l *outLink) commit(tx channels.Tx, n int, now time.Time) error {
 	var put time.Time
 	if d, ok := tx.(channels.Dated); ok {
 		put = d.PutAt()
 	}
+	counted := l.count.Dropped.Value()
 	if err := safe.Call(tx.Commit); err != nil {
+		l.dropped = counted // the events come again, those dropped among them
 		return err
 	}
 	if !put.IsZero() {
@@ -205,7 +208,9 @@ func (l *outLink) commit(tx channels.Tx, n int, now time.Time) error {
 	}
 	l.link.Metrics.Takes.Add(1)
 	l.link.Metrics.TakeSuccess.Add(n)
-	l.count.DrainSuccess.Add(n)
+	dropped := min(counted-l.dropped, int64(n))
+	l.dropped += dropped
+	l.count.DrainSuccess.Add(n - int(dropped))
 	return nil
 }
 
@@ -216,6 +221,7 @@ func (r *run) commitFailed(l *outLink, err error) {
 
 func (r *run) rollback(l *outLink, tx channels.Tx, n int) {
 	l.count.Retried.Add(n)
+	l.dropped = l.count.Dropped.Value() // what was dropped of a batch that failed is in none that is committed
 	l.link.Metrics.Rollbacks.Add(1)
 	if err := safe.Call(tx.Rollback); err != nil {
 		r.channelFailed(l, "Rolling back in the channel failed", err)

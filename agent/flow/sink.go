@@ -44,6 +44,8 @@ type Sink struct {
 	since atomic.Int64         // Unix nanoseconds of the start of the Write that runs, 0: none
 	bell  atomic.Pointer[bell] // of the outlet it is wired to
 
+	dropped int64 // events that the sink has counted as dropped and that are accounted for; of who commits
+
 	// Of the outlet's goroutine, and after it of Close.
 	open    bool
 	opened  bool      // Open was called since the last Close

@@ -495,7 +495,11 @@ func (r *runner) farewell(end agent.End) int {
 	for _, name := range slices.Sorted(maps.Keys(end.Kept)) {
 		said = append(said, fmt.Sprintf("%s keeps %d", name, end.Kept[name]))
 	}
-	line := fmt.Sprintf("draining: %s, sinks closed · %d received, %d delivered, %d left · bye", strings.Join(said, ", "), end.Received, end.Delivered, lost)
+	delivered := fmt.Sprintf("%d delivered", end.Delivered)
+	if end.Dropped > 0 {
+		delivered += fmt.Sprintf(", %d dropped", end.Dropped)
+	}
+	line := fmt.Sprintf("draining: %s, sinks closed · %d received, %s, %d left · bye", strings.Join(said, ", "), end.Received, delivered, lost)
 	if lost > 0 {
 		r.log.Error(line)
 		return exitTempFail

@@ -259,6 +259,14 @@ func TestEventsLeftInMemoryEndWith75(t *testing.T) {
 	p.await(`ERROR +draining: sources stopped, c1 held 3, sinks closed · 3 received, 0 delivered, 3 left · bye$`)
 }
 
+func TestFarewellTellsDroppedFromDelivered(t *testing.T) {
+	p := launchAgent(t, nil, "-f", config(t, "a1.sinks.k1.type = hdfs", "a1.sinks.k1.hdfs.path = file://"+t.TempDir()+"/%Y", "a1.sinks.k1.onError = drop"))
+	send(t, p.await(sourceAt), "a", "b", "c")
+	p.signal(syscall.SIGTERM)
+	p.end(exitOK)
+	p.await(` 3 received, 0 delivered, 3 dropped, 0 left · bye$`)
+}
+
 func TestSecondSignalStopsNow(t *testing.T) {
 	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...))
 	send(t, p.await(sourceAt), "a")

@@ -74,8 +74,8 @@ func OldestAge(s *Set, f func() float64) {
 type SinkCounters struct {
 	ConnectionCreated, ConnectionClosed, ConnectionFailed *Counter
 	BatchEmpty, BatchUnderflow, BatchComplete             *Counter
-	DrainAttempt, DrainSuccess                            *Counter // events
-	Dropped                                               *Counter // events that the user's onError dropped or filed
+	DrainAttempt, DrainSuccess                            *Counter // events; success are those at the destination
+	Dropped                                               *Counter // events that the user's onError dropped or filed, counted before their batch ends
 	Retried                                               *Counter // events given back to the channel
 	WriteFail, ChannelReadFail                            *Counter
 	Backoff                                               *Gauge     // seconds
@@ -90,7 +90,7 @@ func NewOpenFiles(s *Set) *Gauge {
 
 // NewSink declares the attributes in s, or returns those that are there.
 func NewSink(s *Set) SinkCounters {
-	const events, eventsHelp = "flume_sink_events_total", "Events by outcome."
+	const events, eventsHelp = "flume_sink_events_total", "Events by outcome; what onError dropped or filed is dropped, and not delivered."
 	const batches, batchesHelp = "flume_sink_batches_total", "Batches by how full they were."
 	return SinkCounters{
 		ConnectionCreated: s.Counter("ConnectionCreatedCount", "flume_sink_connections_created_total", "Connections or files opened."),
