@@ -210,7 +210,7 @@ func (d *decoder) decode(i int) {
 			is := d.report(Error, bad.code, p.ValueAt, p.Key, "%s %s", p.Key, bad.text)
 			is.Flume, is.Secret = bad.flume, f.Secret || SecretKey(p.Key)
 			if bad.help != "" {
-				is.Help = []string{bad.help}
+				is.Help = []string{MaskURLs(bad.help)}
 			}
 		}
 	}
@@ -281,7 +281,7 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 			}
 			is := d.report(a.Severity, a.Code, at, key, "%s", a.Text)
 			for _, line := range a.Help {
-				is.Help = append(is.Help, strings.ReplaceAll(line, "{path}", d.node.Path()))
+				is.Help = append(is.Help, MaskURLs(strings.ReplaceAll(line, "{path}", d.node.Path())))
 			}
 			is.Flume, is.Secret = a.Flume, SecretKey(key)
 		}

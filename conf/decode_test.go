@@ -218,17 +218,34 @@ type withURL struct {
 func (s withURL) Validate() error { return Errorf("url", "%q is no URL", s.URL) }
 
 func TestNoPasswordOfAURLIsShown(t *testing.T) {
-	n := node("url = http://bob:s3cr%zzet@h:9200")
-	issues := slices.Concat(Decode(n, &withURL{}), Decode(node("port = http://bob:s3crzzet@h"), &withURL{}),
-		BuildIssues(n, Errorf("url", "%s is no URL", "http://bob:s3cr%zzet@h:9200")))
-	if len(issues) < 3 {
-		t.Fatalf("%s, want the port and twice the URL blamed", brief(issues))
+	for _, password := range []string{"s3cr%zzet", "zzet/s3cr", "s3cr/zzet", "s3cr@zzet", "zz@et/s3cr@zz", "1/zzet", "s3cr?zzet#zz", `zz"et`} {
+		url := "http://bob:" + password + "@h:9200"
+		n := node("url = " + url)
+		issues := slices.Concat(Decode(n, &withURL{}), Decode(node("port = "+url), &withURL{}), BuildIssues(n, Errorf("url", "%s is no URL", url)))
+		if len(issues) < 3 {
+			t.Fatalf("%s, want the port and twice the URL blamed", brief(issues))
+		}
+		var text, json, github, sarif strings.Builder
+		err := errors.Join(WriteText(&text, issues, false), WriteJSON(&json, issues), WriteGitHub(&github, issues), WriteSARIF(&sarif, "1", issues))
+		for _, shown := range []string{text.String(), json.String(), github.String(), sarif.String()} {
+			if strings.Contains(shown, "zz") || strings.Contains(shown, "s3cr") || !strings.Contains(shown, "http://"+Mask+"@h") || err != nil {
+				t.Errorf("%v, the password %s is shown or the URL is not:\n%s", err, password, shown)
+			}
+		}
 	}
-	var text, json, github, sarif strings.Builder
-	err := errors.Join(WriteText(&text, issues, false), WriteJSON(&json, issues), WriteGitHub(&github, issues), WriteSARIF(&sarif, "1", issues))
-	for _, shown := range []string{text.String(), json.String(), github.String(), sarif.String()} {
-		if strings.Contains(shown, "zzet") || !strings.Contains(shown, "http://"+Mask+"@h") || err != nil {
-			t.Errorf("%v, the password is shown or the URL is not:\n%s", err, shown)
+}
+
+func TestURLsWithoutAPasswordAreShown(t *testing.T) {
+	for _, c := range []struct{ text, want string }{
+		{"http://h:9200/a/b", "http://h:9200/a/b"},
+		{"hdfs://nn/logs/a@b is no path", "hdfs://nn/logs/a@b is no path"},
+		{"http://h:9200 is for bob@example.com", "http://h:9200 is for bob@example.com"},
+		{"http://h:9200,http://h2", "http://h:9200,http://h2"},
+		{"://@h", "://@h"},
+		{"http://token@h, https://u:p@w@h2/x://y", "http://" + Mask + "@h, https://" + Mask + "@h2/x://y"},
+	} {
+		if got := MaskURLs(c.text); got != c.want {
+			t.Errorf("%s is shown as %s, want %s", c.text, got, c.want)
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -143,10 +142,42 @@ func (w *printer) file(is *Issue, f *File, width int, bar string) {
 // widest is the most characters of a line that are shown.
 const widest = 160
 
-var userInfo = regexp.MustCompile(`://([^/@\s]+)@`)
+// userInfo finds the first URL in text with a user name or password, and where they start and end. A password may hold
+// what a URL would have in it encoded, such as / and @: they go to the last @ before a blank or another URL, but for a
+// path behind a host without a port. So a path with an @ in it may be masked too.
+func userInfo(text string) (from, to int, ok bool) {
+	for at := 0; ; {
+		i := strings.Index(text[at:], "://")
+		if i < 0 {
+			return 0, 0, false
+		}
+		at += i + len("://")
+		rest, _, _ := strings.Cut(text[at:], "://")
+		if end := strings.IndexFunc(rest, unicode.IsSpace); end >= 0 {
+			rest = rest[:end]
+		}
+		host := rest
+		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
+			host = rest[:end]
+		}
+		if last := strings.LastIndexByte(rest, '@'); last > 0 && strings.ContainsAny(host, ":@") {
+			return at, at + last, true
+		}
+	}
+}
 
 // MaskURLs is the text with the user names and passwords of its URLs masked.
-func MaskURLs(text string) string { return userInfo.ReplaceAllLiteralString(text, "://"+Mask+"@") }
+func MaskURLs(text string) string {
+	done := 0
+	for {
+		from, to, ok := userInfo(text[done:])
+		if !ok {
+			return text
+		}
+		text = text[:done+from] + Mask + text[done+to:]
+		done += from + len(Mask)
+	}
+}
 
 // shown returns the line as it may be shown: a secret value and user names in URLs masked, control characters replaced, a
 // long line cut around the span. from and to, counted from 0, are the span, and are moved with it.
@@ -159,13 +190,13 @@ func (f *File) shown(line int, secret bool, from, to *int) string {
 		}
 	}
 	for at := 0; ; {
-		m := userInfo.FindStringSubmatchIndex(string(runes[at:]))
-		if m == nil {
+		rest := string(runes[at:])
+		first, last, ok := userInfo(rest)
+		if !ok {
 			break
 		}
-		rest := string(runes[at:])
-		start := at + len([]rune(rest[:m[2]]))
-		end := at + len([]rune(rest[:m[3]]))
+		start := at + len([]rune(rest[:first]))
+		end := at + len([]rune(rest[:last]))
 		runes = mask(runes, start, end, from, to)
 		at = start + len(Mask)
 	}

@@ -102,7 +102,7 @@ func (f *Field) noNumber(value, what string) *badValue {
 	}
 	if before, _, ok := strings.Cut(value, "#"); ok {
 		bad.help = "a `#` after a value is part of it: put the comment on a line of its own"
-		if n := strings.TrimSpace(before); n != "" {
+		if n := strings.TrimSpace(before); n != "" && MaskURLs(value) == value {
 			bad.help += ", and leave `" + n + "` here"
 		}
 	}

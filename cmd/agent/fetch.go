@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"goflume/conf"
 	"goflume/internal/retry"
 )
 
@@ -116,8 +117,8 @@ func (r *remote) fetch(ctx context.Context) (changed bool, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
-	if err != nil {
-		return false, err
+	if err != nil { // it may quote a part of a password
+		return false, fmt.Errorf("--conf-uri %s is no URL; write what has a meaning there, such as / and @ in a password, as %%2F and %%40", conf.MaskURLs(r.url))
 	}
 	req.Header.Set("User-Agent", "goflume/"+version)
 	if r.user != "" {

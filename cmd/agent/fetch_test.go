@@ -91,7 +91,8 @@ func TestAConfigurationThatCannotBeFetchedIsAnError(t *testing.T) {
 	url, text, _ := webConf(t)
 	conf := ""
 	text.Store(&conf)
-	for _, o := range []*options{{uris: []string{url}, user: "u", password: "wrong"}, {uris: []string{"http://u:secret@127.0.0.1:1/x.conf"}}} {
+	for _, o := range []*options{{uris: []string{url}, user: "u", password: "wrong"}, {uris: []string{"http://u:secret@127.0.0.1:1/x.conf"}},
+		{uris: []string{"http://u:wrong/secret@127.0.0.1:1/x.conf"}}} {
 		all, leave, err := o.remotes(t.Context())
 		leave()
 		if err == nil || strings.Contains(err.Error(), "wrong") || strings.Contains(err.Error(), "secret") {

@@ -56,8 +56,8 @@ type session struct {
 	left  bool // guarded by cluster.mu
 }
 
-// noTimeout stands for a configured absence of time-outs on connections to namenodes: a call may take this long.
-const noTimeout = 24 * time.Hour
+// longest is how long a call may take where the configuration sets no bound.
+const longest = 24 * time.Hour
 
 func newCluster(authority string, o Options) (*cluster, error) {
 	addrs, err := o.Conf.Namenodes(authority)
@@ -66,7 +66,7 @@ func newCluster(authority string, o Options) (*cluster, error) {
 	}
 	c := &cluster{name: "hdfs://" + authority, ha: len(addrs) > 1, timeout: o.CallTimeout, connecting: make(chan struct{}, 1), live: map[*session]bool{}}
 	if c.timeout <= 0 {
-		c.timeout = noTimeout
+		c.timeout = longest
 	}
 	replication, err := o.Conf.Int("dfs.replication", 0)
 	if err != nil {

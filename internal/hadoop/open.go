@@ -12,7 +12,7 @@ import (
 
 // Options of a file system.
 type Options struct {
-	// CallTimeout bounds every call to a namenode and every wait for datanodes; 0 is no bound.
+	// CallTimeout bounds every call to a namenode and every wait for datanodes; 0 or less is a day.
 	CallTimeout time.Duration
 	Durability  Durability // of file://
 	Conf        Conf

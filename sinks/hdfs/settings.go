@@ -72,7 +72,7 @@ type Settings struct {
 	// Whether the time is the clock's in place of the event's timestamp header.
 	UseLocalTimeStamp bool `conf:"hdfs.useLocalTimeStamp"`
 
-	// Longest wait for one call to a namenode or to datanodes; 0 or less waits for ever.
+	// Longest wait for one call to a namenode or to datanodes; 0 or less waits a day.
 	CallTimeout time.Duration `conf:"hdfs.callTimeout" unit:"ms"`
 	// Most files that are closed or recovered at the same time.
 	ThreadsPoolSize int `conf:"hdfs.threadsPoolSize" min:"1"`

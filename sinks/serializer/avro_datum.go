@@ -114,7 +114,7 @@ func (s AvroDatumSettings) schema(e *event.Event) (string, error) {
 		return "", fmt.Errorf("read the schema: %w", err)
 	}
 	if len(text) > maxSchema {
-		return "", fmt.Errorf("schema %s is larger than %d bytes", s.SchemaURL, maxSchema)
+		return "", fmt.Errorf("schema %s is larger than %d bytes", conf.MaskURLs(s.SchemaURL), maxSchema)
 	}
 	return string(text), nil
 }
@@ -128,6 +128,9 @@ func openSchema(where string) (io.ReadCloser, error) {
 		return os.Open(path)
 	}
 	client := http.Client{Timeout: schemaLimit, Transport: &http.Transport{DisableKeepAlives: true}}
+	if _, err := url.Parse(where); err != nil { // it may quote a part of a password
+		return nil, fmt.Errorf("%s is no URL", conf.MaskURLs(where))
+	}
 	res, err := client.Get(where)
 	if err != nil {
 		return nil, err

@@ -179,6 +179,15 @@ func TestAvroDatumTakesTheSchemaOfTheFirstEvent(t *testing.T) {
 	}
 }
 
+func TestASchemaThatCannotBeReadShowsNoPassword(t *testing.T) {
+	for _, url := range []string{"http://bob:zzet@127.0.0.1:1/x.avsc", "http://bob:zzet/s3cr@127.0.0.1:1/x.avsc"} {
+		_, err := build(t, "avro_datum", AvroDatumSettings{SchemaURL: url}).File().Begin(nil, &event.Event{})
+		if err == nil || strings.Contains(err.Error(), "zzet") || strings.Contains(err.Error(), "s3cr") {
+			t.Errorf("%v, want an error without the password", err)
+		}
+	}
+}
+
 func TestAnEventOfAnotherSchemaIsRefused(t *testing.T) {
 	s := build(t, "avro_datum", nil).File()
 	first := event.Event{Headers: []event.Header{{Key: schemaLiteralHeader, Value: schemaText}}, Body: []byte{14}}
