@@ -181,26 +181,9 @@ func (j *journal) compact() error {
 		slots[key] = int64(len(text)) + 2
 		text = append(appendSlot(append(text, "+ "...), n.acked), fmt.Sprintf(" %q %q %q\n", key.system, key.inUse, n.final)...)
 	}
-	fresh := j.name + ".new"
-	if err := j.disk.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := j.disk.Create(fresh)
+	f, err := vfs.Replace(j.disk, j.name, text)
 	if err != nil {
 		return err
-	}
-	_, err = f.WriteAt(text, 0)
-	if err == nil {
-		err = f.Datasync()
-	}
-	if err == nil {
-		err = j.disk.Rename(fresh, j.name)
-	}
-	if err == nil {
-		err = j.disk.SyncDir(filepath.Dir(j.name))
-	}
-	if err != nil {
-		return errors.Join(err, f.Close())
 	}
 	if j.file != nil {
 		_ = j.file.Close() // replaced

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -115,26 +114,4 @@ func unused(d disk, name func(n int) string) (string, error) {
 		}
 	}
 	return name(high), nil
-}
-
-// writeFile puts the text into a file of that name, whole or not at all.
-func writeFile(d disk, name, text string) error {
-	next := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+".next")
-	if err := d.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	f, err := d.Create(next)
-	if err != nil {
-		return err
-	}
-	if _, err = f.WriteAt([]byte(text), 0); err == nil {
-		err = f.Datasync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err != nil {
-		return err
-	}
-	return d.Rename(next, name)
 }

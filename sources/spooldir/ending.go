@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"goflume/internal/retry"
+	"goflume/internal/vfs"
 	"goflume/sources"
 )
 
@@ -278,7 +279,11 @@ func (r *run) mark(name, text string) error {
 		return err
 	}
 	r.moved(name)
-	return writeFile(r.disk, name, text)
+	f, err := vfs.Swap(r.disk, name, []byte(text)) // sync makes the name safe
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // putAside moves a file away that cannot be read; with tracker_dir it stays and is marked.

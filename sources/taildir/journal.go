@@ -3,10 +3,8 @@ package taildir
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"path/filepath"
 
 	"goflume/internal/vfs"
 )
@@ -130,7 +128,7 @@ func startJournal(fsys vfs.FS, name string, n noted) (*journal, error) {
 	if n.positions != 0 {
 		content = appendRecord(content, kindPosition, identity{}, mark{pos: int64(n.positions)})
 	}
-	f, err := replace(fsys, name, content)
+	f, err := vfs.Replace(fsys, name, content)
 	if err != nil {
 		return nil, err
 	}
@@ -157,30 +155,3 @@ func (j *journal) append(kind byte, id identity, m mark) error {
 
 // long tells whether it is time to start the journal anew.
 func (j *journal) long() bool { return j.records >= j.most }
-
-// replace puts a file with that content in the place of name, whole or not at all, also when the power fails, and returns
-// it open.
-func replace(fsys vfs.FS, name string, content []byte) (vfs.File, error) {
-	next := name + ".next"
-	if err := fsys.Remove(next); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	f, err := fsys.Create(next)
-	if err != nil {
-		return nil, err
-	}
-	if _, err = f.WriteAt(content, 0); err == nil {
-		err = f.Datasync()
-	}
-	if err == nil {
-		err = fsys.Rename(next, name)
-	}
-	if err == nil {
-		err = fsys.SyncDir(filepath.Dir(name))
-	}
-	if err != nil {
-		f.Close()
-		return nil, fmt.Errorf("write %s: %w", name, err)
-	}
-	return f, nil
-}

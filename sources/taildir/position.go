@@ -50,7 +50,7 @@ func writePositions(fsys vfs.FS, name string, all []position) (uint64, error) {
 		return 0, err
 	}
 	text = []byte(gson.Replace(string(text)))
-	f, err := replace(fsys, name, text)
+	f, err := vfs.Replace(fsys, name, text)
 	if err != nil {
 		return 0, err
 	}
