@@ -137,10 +137,15 @@ func names(n *conf.Node, key string) []string {
 }
 
 func (c *checker) decodeSources() {
+	var earlier []conf.Part
 	for _, n := range c.agent.Sources {
 		p := SourcePlan{Node: n, Plan: decode(c, sources.Registry, n), Channels: names(n, "channels")}
 		p.Selector = decode(c, selector.Registry, withType(n, "selector", "replicating"))
 		up := []conf.Part{{Node: n, Settings: p.Settings}}
+		if is, bad := conf.CheckPositions(earlier, up[0]); bad {
+			c.issues = append(c.issues, is)
+		}
+		earlier = append(earlier, up[0])
 		for _, name := range names(n, "interceptors") {
 			i := n.Sub("interceptors." + name)
 			p.Interceptors = append(p.Interceptors, InterceptorPlan{i, decode(c, interceptor.Registry, i)})

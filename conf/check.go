@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -25,6 +26,12 @@ var timeEscape = regexp.MustCompile(`%[taAbBcdDeHIjklmMnpsSyYzZ]`)
 // HeaderSetter is what settings of sources and interceptors implement whose events have the header, or may have it.
 type HeaderSetter interface {
 	MaySetHeader(name string) bool
+}
+
+// PositionKeeper is what settings of sources implement that keep in a file how far they have read. KeepsPositions returns
+// the key of its path, and the path.
+type PositionKeeper interface {
+	KeepsPositions() (key, file string)
 }
 
 // field finds a setting and the number in it. ok is false if there is none that match agrees to.
@@ -95,6 +102,39 @@ func CheckBatch(user, channel Part) (Issue, bool) {
 	}
 	is.Help = []string{"set " + set + ", or lower the batch"}
 	is.Notes = []string{fmt.Sprintf("this agent runs with a batch of %d; Flume 1.9 and later remove the %s at start", limit, n.kind())}
+	return is, true
+}
+
+// CheckPositions reports a source that keeps its positions in the file of an earlier one.
+func CheckPositions(earlier []Part, source Part) (Issue, bool) {
+	keeper, ok := source.Settings.(PositionKeeper)
+	if !ok {
+		return Issue{}, false
+	}
+	key, file := keeper.KeepsPositions()
+	file = filepath.Clean(file)
+	i := slices.IndexFunc(earlier, func(p Part) bool {
+		other, ok := p.Settings.(PositionKeeper)
+		if !ok {
+			return false
+		}
+		_, its := other.KeepsPositions()
+		return filepath.Clean(its) == file
+	})
+	if i < 0 {
+		return Issue{}, false
+	}
+	n, first := source.Node, earlier[i].Node
+	is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Agent: n.Agent, Component: n.Label(), Property: key,
+		Message: fmt.Sprintf("%s: %s keeps its positions in %s too", key, first.Label(), file),
+		Help:    []string{fmt.Sprintf("give each a file of its own: `%s.%s = %s-%s`", n.Path(), key, file, n.Name)},
+		Flume:   "each overwrites what the other has noted, and a restart reads files again or skips lines"}
+	if p, ok := n.Get(key); ok {
+		is.At = p.ValueAt
+	}
+	if p, ok := first.Get(key); ok {
+		is.Also = []Mark{{p.ValueAt, "of " + first.Name}}
+	}
 	return is, true
 }
 

@@ -267,7 +267,8 @@ A bare number counts in the unit that the property has in Flume. A number with m
 The value has a form of its own, such as an address, a pattern or a list of pairs; the message says what is wrong
 with it.`},
 	{"FL408", "values do not fit together", `
-Each value is right by itself, but not with the others of the component. Flume drops the component.`},
+Each value is right by itself, but not with the others of the component, or with those of another one. Flume drops the
+component, or runs and loses data.`},
 	{"FL410", "a batch is larger than the channel's transaction", `
 A source puts, and a sink takes, up to a batch of events in one transaction; a channel has a limit for it, its
 transactionCapacity. Flume 1.9 and later remove the source or sink at start. Here it runs with the smaller number.

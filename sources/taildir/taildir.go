@@ -98,6 +98,27 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
+// positionFile is the path of the position file, below the user's home where it starts with ~.
+func (s Settings) positionFile() (string, error) {
+	rest, ok := strings.CutPrefix(s.PositionFile, "~/")
+	if !ok {
+		return s.PositionFile, nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return s.PositionFile, err
+	}
+	return filepath.Join(home, rest), nil
+}
+
+var _ conf.PositionKeeper = Settings{}
+
+// KeepsPositions implements conf.PositionKeeper.
+func (s Settings) KeepsPositions() (key, file string) {
+	file, _ = s.positionFile() // New tells what is wrong with it
+	return "positionFile", file
+}
+
 // group is a directory with a pattern of names.
 type group struct {
 	name, dir string
@@ -133,12 +154,9 @@ type Source struct {
 
 // New returns a taildir source.
 func New(env registry.Env, s Settings) (sources.Source, error) {
-	if rest, ok := strings.CutPrefix(s.PositionFile, "~/"); ok {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil, conf.Errorf("positionFile", "%s: %v", s.PositionFile, err)
-		}
-		s.PositionFile = filepath.Join(home, rest)
+	var err error
+	if s.PositionFile, err = s.positionFile(); err != nil {
+		return nil, conf.Errorf("positionFile", "%s: %v", s.PositionFile, err)
 	}
 	return &Source{settings: s, fs: vfs.OS{}, copyTime: copyTime, log: env.Log, health: env.Report, counters: metric.NewSource(env.Metrics)}, nil
 }
