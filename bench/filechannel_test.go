@@ -27,7 +27,7 @@ const (
 	txBytes  = txEvents * txBody
 )
 
-// benchSettings are those of a file channel below dir, of its defaults where nothing is said.
+// openFile opens a file channel below dir with the defaults, but for what change sets, and returns its metrics too.
 func openFile(b *testing.B, dir string, change func(*file.Settings)) (channels.Channel, *metric.Set) {
 	b.Helper()
 	e := channels.Registry.Lookup("file")

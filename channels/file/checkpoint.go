@@ -406,7 +406,7 @@ func (c *Channel) freeableLocked() []*segment {
 // reuse puts the file of a segment that nobody needs any more among the free ones, or removes it.
 func (c *Channel) reuse(s *segment) {
 	c.mu.Lock()
-	keep := !s.dir.cow && !s.poisoned && s.size >= c.segSize && len(s.dir.free) < 2*lanesPerDir
+	keep := !s.dir.cow && !s.poisoned && s.size >= c.leastLocked() && len(s.dir.free) < 2*lanesPerDir
 	if keep {
 		s.dir.free = append(s.dir.free, s)
 	}

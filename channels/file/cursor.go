@@ -222,8 +222,8 @@ func (c *Channel) seekLocked(l *lane) (*segment, int64, int64) {
 	return nil, 0, 0
 }
 
-// readBlock reads the frame at off. Where the bytes are damaged, it goes on at the next
-// frame, or fails, as onCorruption says.
+// readBlock reads the frame at off. Where the bytes are damaged, it goes on at the next frame, or fails, as
+// onCorruption says.
 func (c *Channel) readBlock(l *lane, seg *segment, off, limit int64) (block, error) {
 	if l.reader.file != seg.file || l.reader.seg != seg.id {
 		l.reader = seg.reader()

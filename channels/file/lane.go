@@ -227,6 +227,7 @@ func (c *Channel) writeGroup(l *lane, group []*commit) {
 	}
 	for len(group) > 0 {
 		if !l.fits(group[0].size) && !(l.active != nil && l.link != nil) {
+			c.growFor(group[0].size)
 			err := c.roll(l, nil)
 			if isFullDisk(err) && c.reclaim() {
 				err = c.roll(l, nil)
@@ -246,6 +247,16 @@ func (c *Channel) writeGroup(l *lane, group []*commit) {
 			c.writeElsewhere(l, group[:n], err)
 		}
 		group = group[n:]
+	}
+}
+
+// growFor has files grow so that several transactions of size bytes fit in one, and little of it is left empty.
+func (c *Channel) growFor(size int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	most := c.set.segmentSize()
+	for c.segSize < min(4*size, most) {
+		c.segSize = min(2*c.segSize, most)
 	}
 }
 
@@ -448,7 +459,9 @@ func (c *Channel) roll(l *lane, avoid *dataDir) error {
 	l.link, l.off, l.ordinal = &f, pageSize, 0
 	seg.lane, l.active, l.synced = l.id, seg, pageSize
 	l.segs = append(l.segs, seg)
-	c.segSize = min(2*c.segSize, c.set.segmentSize())
+	if c.segSize < usualSegment || len(l.segs) > longQueue {
+		c.segSize = min(2*c.segSize, c.set.segmentSize())
+	}
 	c.kickKeeper()
 	return nil
 }

@@ -84,7 +84,7 @@ func numbered(first, n int) []event.Event {
 	return events
 }
 
-// number returns what numbered wrote into the event; -1: it did not.
+// number0 returns what numbered wrote into the event; -1: it did not.
 func number0(e *event.Event) int {
 	n := -1
 	if _, err := fmt.Sscanf(string(e.Body), "%08d and some more text", &n); err != nil {

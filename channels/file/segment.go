@@ -169,7 +169,7 @@ func (c *Channel) makeSegment(d *dataDir, most int64) (*segment, error) {
 	for s == nil && len(d.free) > 0 {
 		s = d.free[len(d.free)-1]
 		d.free = d.free[:len(d.free)-1]
-		if s.size < c.segSize || s.size > 2*c.segSize {
+		if s.size < c.leastLocked() || s.size > 2*c.segSize {
 			c.mu.Unlock()
 			c.discard(s)
 			s = nil
@@ -196,6 +196,10 @@ func (c *Channel) makeSegment(d *dataDir, most int64) (*segment, error) {
 	}
 	return made, nil
 }
+
+// leastLocked is the size in bytes below which a file is not used again: files grow, but to write a larger one with zeros
+// costs more than to have it filled sooner.
+func (c *Channel) leastLocked() int64 { return c.segSize / 4 }
 
 // prepare makes the file of s a segment with the header h.
 func (c *Channel) prepare(s *segment, h *segHeader) (*segment, error) {

@@ -39,7 +39,8 @@ type Settings struct {
 	CheckpointInterval time.Duration `conf:"checkpointInterval" unit:"ms" min:"1"`
 	// Make a checkpoint when the channel is closed, so that the next start has nothing to read.
 	CheckpointOnClose bool `conf:"checkpointOnClose"`
-	// Most bytes of a log file. It starts smaller and grows to this, or to 256 MiB where this is more.
+	// Most bytes of a log file. Files start smaller and grow with the queue to this, or to 256 MiB where this is more; as long
+	// as sinks keep up, to 64 MiB.
 	MaxFileSize int64 `conf:"maxFileSize" min:"65536"`
 	// Free bytes below which no events are taken in. Delivery goes on also on a full disk.
 	MinimumRequiredSpace int64 `conf:"minimumRequiredSpace" min:"0"`
@@ -144,10 +145,16 @@ func New(env registry.Env, s Settings) (channels.Channel, error) {
 	return newChannel(env, s, vfs.OS{}), nil
 }
 
-// Sizes of log files: the first of a channel, so that an idle one takes little room, and the largest.
+// Sizes of log files: the first of a channel, so that an idle one takes little room; what they soon have, so that a sink that
+// keeps up empties few and their use again begins early; and the largest, for a queue that fills many.
 const (
 	firstSegment = 16 << 20
+	usualSegment = 64 << 20
 	maxSegment   = 256 << 20
+
+	// longQueue is how many files a lane may have before they grow beyond usualSegment. Where a sink keeps up there are three:
+	// the one that is written, and two that wait for the next checkpoint.
+	longQueue = 4
 )
 
 func (s *Settings) segmentSize() int64 { return min(s.MaxFileSize, maxSegment) &^ 7 }

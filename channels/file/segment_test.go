@@ -1,0 +1,82 @@
+package file
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"goflume/internal/vfs/memfs"
+)
+
+// openLarge opens a channel with files of Flume's size on a disk that does not keep their zeros.
+func openLarge(t *testing.T) *Channel {
+	t.Helper()
+	s := small()
+	s.MaxFileSize = maxFileSizeFlume
+	return mustOpen(t, nullFills{memfs.New()}, s)
+}
+
+// roll starts a new file of the first lane and returns the size that the next ones are to have.
+func roll(t *testing.T, c *Channel) int64 {
+	t.Helper()
+	check(t, c.roll(c.lanes[0], nil))
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.segSize
+}
+
+// TestFilesGrowWithTheQueue: they soon have the usual size, and a larger one where nobody takes what fills them.
+func TestFilesGrowWithTheQueue(t *testing.T) {
+	c := openLarge(t)
+	for i, want := range []int64{2 * firstSegment, usualSegment, usualSegment, usualSegment, 2 * usualSegment, maxSegment, maxSegment} {
+		size := roll(t, c)
+		if size != want {
+			t.Errorf("files of %d bytes after %d, want %d", size, i+1, want)
+		}
+		mustPut(t, c, numbered(i, 1))
+	}
+	wantRun(t, drain(t, c), 0, 7)
+	mustClose(t, c)
+}
+
+// TestFilesGrowWithTransactions: four of the size that begins a file fit in the next ones.
+func TestFilesGrowWithTransactions(t *testing.T) {
+	c := openLarge(t)
+	for _, f := range []struct{ transaction, want int64 }{
+		{headerSize, firstSegment},
+		{firstSegment / 4, firstSegment},
+		{firstSegment/4 + 8, 2 * firstSegment},
+		{usualSegment / 2, 2 * usualSegment},
+		{maxSegment, maxSegment},
+		{headerSize, maxSegment},
+	} {
+		c.growFor(f.transaction)
+		if c.segSize != f.want {
+			t.Errorf("files of %d bytes for transactions of %d, want %d", c.segSize, f.transaction, f.want)
+		}
+	}
+	mustClose(t, c)
+}
+
+// TestFilesAreUsedAgainWhereASinkKeepsUp: those that were small first, too, and none grows beyond the usual size.
+func TestFilesAreUsedAgainWhereASinkKeepsUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := openLarge(t)
+		const rolls = 40
+		for i := range rolls {
+			if size := roll(t, c); size > usualSegment {
+				t.Errorf("files of %d bytes after %d, want %d at most", size, i+1, usualSegment)
+			}
+			mustPut(t, c, numbered(i, 1))
+			wantRun(t, drain(t, c), i, 1)
+			synctest.Wait() // for the keeper, which seals what is full
+			check(t, c.checkpoint(nil, false))
+		}
+		c.mu.Lock()
+		made := c.dirs[0].next
+		c.mu.Unlock()
+		if made > longQueue+lanesPerDir {
+			t.Errorf("%d files were made for %d, want them used again", made, rolls)
+		}
+		mustClose(t, c)
+	})
+}
