@@ -6,7 +6,7 @@ import "strings"
 func ProbeIssue(n *Node, found string, err error) Issue {
 	is := Issue{Severity: Note, Code: codeFound, Mark: Mark{At: n.place()}, Message: n.Label() + ": " + found, Agent: n.Agent, Component: n.Label()}
 	if err != nil {
-		is.Severity, is.Code, is.Message = Error, codeProbe, n.Label()+" could not work now: "+strings.ReplaceAll(err.Error(), "\n", "; ")
+		is.Severity, is.Code, is.Message = Error, codeProbe, n.Label()+" could not work now: "+n.masked(strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 	return is
 }
@@ -15,7 +15,7 @@ func ProbeIssue(n *Node, found string, err error) Issue {
 func BuildIssues(n *Node, err error) []Issue {
 	var issues []Issue
 	for _, ke := range keyErrors(err) {
-		is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Message: MaskURLs(ke.Text), Agent: n.Agent,
+		is := Issue{Severity: Error, Code: codeRule, Mark: Mark{At: n.place()}, Message: n.masked(ke.Text), Agent: n.Agent,
 			Component: n.Label(), Property: ke.Key, Secret: SecretKey(ke.Key)}
 		if ke.Key != "" {
 			is.Message = ke.Key + ": " + is.Message
@@ -24,7 +24,7 @@ func BuildIssues(n *Node, err error) []Issue {
 			is.At = p.ValueAt
 		}
 		if ke.Help != "" {
-			is.Help = []string{MaskURLs(ke.Help)}
+			is.Help = []string{n.masked(ke.Help)}
 		}
 		issues = append(issues, is)
 	}

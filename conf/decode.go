@@ -210,7 +210,7 @@ func (d *decoder) decode(i int) {
 			is := d.report(Error, bad.code, p.ValueAt, p.Key, "%s %s", p.Key, bad.text)
 			is.Flume, is.Secret = bad.flume, f.Secret || SecretKey(p.Key)
 			if bad.help != "" {
-				is.Help = []string{MaskURLs(bad.help)}
+				is.Help = []string{d.node.masked(bad.help)}
 			}
 		}
 	}
@@ -258,7 +258,7 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 	}
 	if s, ok := v.Addr().Interface().(interface{ Validate() error }); ok {
 		for _, ke := range keyErrors(s.Validate()) {
-			key, message := prefix+ke.Key, ke.Text
+			key, message := prefix+ke.Key, d.node.masked(ke.Text)
 			if ke.Key != "" {
 				message = key + ": " + message
 			}
@@ -268,7 +268,7 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 			}
 			is.Secret = SecretKey(key)
 			if ke.Help != "" {
-				is.Help = []string{MaskURLs(ke.Help)}
+				is.Help = []string{d.node.masked(ke.Help)}
 			}
 		}
 	}
@@ -279,9 +279,9 @@ func (d *decoder) validate(v reflect.Value, prefix string) {
 			if a.About != "" {
 				at = Property{ValueAt: at}.within(a.About)
 			}
-			is := d.report(a.Severity, a.Code, at, key, "%s", a.Text)
+			is := d.report(a.Severity, a.Code, at, key, "%s", d.node.masked(a.Text))
 			for _, line := range a.Help {
-				is.Help = append(is.Help, MaskURLs(strings.ReplaceAll(line, "{path}", d.node.Path())))
+				is.Help = append(is.Help, d.node.masked(strings.ReplaceAll(line, "{path}", d.node.Path())))
 			}
 			is.Flume, is.Secret = a.Flume, SecretKey(key)
 		}

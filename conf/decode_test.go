@@ -235,6 +235,23 @@ func TestNoPasswordOfAURLIsShown(t *testing.T) {
 	}
 }
 
+func TestNoValueOfASecretStoreIsShown(t *testing.T) {
+	n := node("url = zzet and more")
+	n.Props[0].Hidden = true
+	said := Errorf("url", "%s is no URL", "zzet and more")
+	said.(*KeyError).Help = "write another one than zzet and more"
+	issues := slices.Concat(Decode(n, &withURL{}), BuildIssues(n, said), []Issue{ProbeIssue(n, "", errors.New("zzet and more: no such host"))})
+	var text strings.Builder
+	if err := WriteText(&text, issues, false); err != nil || len(issues) != 3 {
+		t.Fatalf("%v, %s, want three", err, brief(issues))
+	}
+	for _, is := range issues {
+		if strings.Contains(fmt.Sprint(is.Message, is.Help), "zzet") {
+			t.Errorf("the secret is shown: %s %q", is.Message, is.Help)
+		}
+	}
+}
+
 func TestURLsWithoutAPasswordAreShown(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
 		{"http://h:9200/a/b", "http://h:9200/a/b"},

@@ -164,9 +164,11 @@ func referenced(entries []*entry) map[string]bool {
 			if !ok {
 				break
 			}
-			name := after[:strings.IndexAny(after+"}", "}:$")]
-			used[name] = true
 			rest = after
+			if end := strings.IndexAny(after, "}:$"); end >= 0 {
+				after = after[:end]
+			}
+			used[after] = true
 		}
 	}
 	return used

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -64,7 +65,8 @@ func (r *resolver) resolve(e *entry) {
 type expansion struct {
 	*resolver
 	entry *entry
-	size  int
+	size  int // bytes that look-ups gave
+	said  int // issues
 }
 
 // found is what a look-up gave.
@@ -82,51 +84,52 @@ type found struct {
 // expand returns s with its look-ups resolved. report is whether those that resolve to nothing are issues.
 func (x *expansion) expand(s string, depth int, report bool) string {
 	var b strings.Builder
-	for {
-		open := strings.Index(s, "${")
-		if open < 0 {
-			b.WriteString(s)
+	ends := ends(s)
+	for done := 0; ; {
+		next := strings.Index(s[done:], "${")
+		if next < 0 {
+			b.WriteString(s[done:])
 			return b.String()
 		}
-		if open > 0 && s[open-1] == '$' {
-			b.WriteString(s[:open-1] + "${")
-			s = s[open+2:]
-			continue
+		open := done + next
+		end, ended := ends[open]
+		switch {
+		case next > 0 && s[open-1] == '$':
+			b.WriteString(s[done:open-1] + "${")
+			done = open + 2
+		case !ended:
+			b.WriteString(s[done : open+2])
+			done = open + 2
+		default:
+			b.WriteString(s[done:open])
+			b.WriteString(x.one(s[open:end.shut+1], s[open+2:end.colon], s[end.colon:end.shut], depth, report))
+			done = end.shut + 1
 		}
-		shut, colon := bounds(s, open+2)
-		if shut < 0 {
-			b.WriteString(s[:open+2])
-			s = s[open+2:]
-			continue
-		}
-		b.WriteString(s[:open])
-		b.WriteString(x.one(s[open:shut+1], s[open+2:colon], s[colon:shut], depth, report))
-		s = s[shut+1:]
 	}
 }
 
-// bounds finds the } that ends a look-up whose text starts at from, and the :- before it on the same level, else the same
-// as shut. shut is negative if there is no end.
-func bounds(s string, from int) (shut, colon int) {
-	level := 0
-	colon = -1
-	for i := from; i < len(s); i++ {
+// ending is the } of a look-up, and the :- before it on the same level, else the same.
+type ending struct{ shut, colon int }
+
+// ends finds the look-ups that s has, one in the other, by where they start.
+func ends(s string) map[int]ending {
+	all := map[int]ending{}
+	var starts, colons []int // of those not yet ended; 0 for no :- so far
+	for i := 0; i < len(s); i++ {
+		last := len(starts) - 1
 		switch {
 		case strings.HasPrefix(s[i:], "${"):
-			level++
+			starts, colons = append(starts, i), append(colons, 0)
 			i++
-		case s[i] == '}' && level > 0:
-			level--
+		case last < 0:
 		case s[i] == '}':
-			if colon < 0 {
-				colon = i
-			}
-			return i, colon
-		case level == 0 && colon < 0 && strings.HasPrefix(s[i:], ":-"):
-			colon = i
+			all[starts[last]] = ending{i, cmp.Or(colons[last], i)}
+			starts, colons = starts[:last], colons[:last]
+		case colons[last] == 0 && strings.HasPrefix(s[i:], ":-"):
+			colons[last] = i
 		}
 	}
-	return -1, -1
+	return all
 }
 
 // one resolves a single look-up. whole is it as written, name its text up to the default, which starts with :- if it is
@@ -163,6 +166,9 @@ func (x *expansion) one(whole, name, other string, depth int, report bool) strin
 }
 
 func (x *expansion) report(s Severity, code, whole, format string, args ...any) *Issue {
+	if x.said++; x.said > most {
+		return &Issue{} // for nobody: as many are enough of one value
+	}
 	agent, _, _ := strings.Cut(x.entry.key, ".")
 	x.issues = append(x.issues, Issue{Severity: s, Code: code, Message: MaskURLs(fmt.Sprintf(format, args...)),
 		Mark: Mark{At: x.entry.within(whole)}, Agent: agent, Component: componentOf(x.entry.key), Secret: SecretKey(x.entry.key)})

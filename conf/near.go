@@ -2,9 +2,19 @@ package conf
 
 import "strings"
 
+// Words longer than longestWord, and more than mostWords, are compared with nothing: that takes time, and nobody writes them.
+const (
+	longestWord = 200
+	mostWords   = 1000
+)
+
 // Nearest returns the one of among that word was most probably meant to be, or "" if none is near: one that differs only
 // in case, or one that is at most a third of its letters away. Names that differ in their numbers only are two names.
 func Nearest(word string, among []string) string {
+	if len(word) > longestWord {
+		return ""
+	}
+	among = among[:min(len(among), mostWords)]
 	w := strings.ToLower(word)
 	best, bestDist := "", (len(w)+2)/3+1
 	if len(w) < 3 {
@@ -14,6 +24,9 @@ func Nearest(word string, among []string) string {
 		l := strings.ToLower(a)
 		if l == w {
 			return a
+		}
+		if len(l) > longestWord {
+			continue
 		}
 		if numbered(w) && numbered(l) && unnumbered(w) == unnumbered(l) {
 			continue

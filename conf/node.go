@@ -110,6 +110,21 @@ func (n *Node) Value(key string) string {
 	return p.Value
 }
 
+// shortest is the length from which on a secret value is looked for in messages: the letters of a shorter one, which
+// protects nothing, are in every text.
+const shortest = 4
+
+// masked is text about the node as it may be shown: without the values that come from secret stores or have a secret's
+// name, and without the users and passwords of URLs.
+func (n *Node) masked(text string) string {
+	for _, p := range n.Props {
+		if len(p.Value) >= shortest && (p.Hidden || SecretKey(p.Key)) {
+			text = strings.ReplaceAll(text, p.Value, Mask)
+		}
+	}
+	return MaskURLs(text)
+}
+
 // Sub returns the part of the node below prefix: the property `prefix.x` becomes `x`. It is never nil.
 func (n *Node) Sub(prefix string) *Node {
 	s := *n

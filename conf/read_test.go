@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 func write(t *testing.T, path, text string) string {
@@ -216,6 +218,33 @@ func TestNoiseIsBounded(t *testing.T) {
 	const rest = "and 99949 more like this"
 	if again := brief(Few(issues)); !strings.Contains(out, rest) || !strings.Contains(again, rest) {
 		t.Errorf("the rest is not counted: %s", again)
+	}
+}
+
+// What grows with the square of the size took minutes of these.
+func TestNoiseIsReadInTime(t *testing.T) {
+	const size = 300_000
+	long := strings.Repeat("a", size/3)
+	for name, text := range map[string]string{
+		"look-ups without an end": "a1.sources.r1.x = " + strings.Repeat("${", size/2),
+		"look-ups of nothing":     "a1.sources.r1.x = " + strings.Repeat("${a}", size/4),
+		"circles":                 "a1.sources.r1.x = " + strings.Repeat("${a1.sources.r1.x}", size/18),
+		"long names":              "a1." + long + "b.x.y = 1\na1.sources." + long + ".y = 1\na1.sources = " + long[1:] + "\n",
+		"URLs":                    "a1.sources = r1\na1.sources.r1.type = seq\na1.sources.r1.totalEvents = " + strings.Repeat("://a:b@ ", size/8),
+	} {
+		began := time.Now()
+		set, issues := Parse(t.Context(), Env{}, Input{Name: "test.conf", Data: []byte(text)})
+		if set != nil {
+			for _, a := range set.Agents {
+				issues = append(issues, decodeFake(a)...)
+			}
+		}
+		if err := WriteText(io.Discard, issues, false); err != nil || len(issues) == 0 {
+			t.Errorf("%s: %d issues, %v", name, len(issues), err)
+		}
+		if took := time.Since(began); took > 30*time.Second {
+			t.Errorf("%s: %d bytes took %v", name, len(text), took)
+		}
 	}
 }
 

@@ -139,8 +139,10 @@ func (w *printer) file(is *Issue, f *File, width int, bar string) {
 	}
 }
 
-// widest is the most characters of a line that are shown.
-const widest = 160
+const (
+	widest = 160     // the most characters of a line that are shown
+	reach  = 8 << 10 // how far from them URLs are looked for: no password is that long
+)
 
 // userInfo finds the first URL in text with a user name or password, and where they start and end. A password may hold
 // what a URL would have in it encoded, such as / and @: they go to the last @ before a blank or another URL, but for a
@@ -168,14 +170,15 @@ func userInfo(text string) (from, to int, ok bool) {
 
 // MaskURLs is the text with the user names and passwords of its URLs masked.
 func MaskURLs(text string) string {
-	done := 0
+	var b strings.Builder
 	for {
-		from, to, ok := userInfo(text[done:])
+		from, to, ok := userInfo(text)
 		if !ok {
-			return text
+			b.WriteString(text)
+			return b.String()
 		}
-		text = text[:done+from] + Mask + text[done+to:]
-		done += from + len(Mask)
+		b.WriteString(text[:from] + Mask)
+		text = text[to:]
 	}
 }
 
@@ -188,6 +191,10 @@ func (f *File) shown(line int, secret bool, from, to *int) string {
 		if v := f.values[line-1]; v.first > 0 && (secret || f.secret[v.first]) {
 			runes = mask(runes, v.from-1, v.to-1, from, to)
 		}
+	}
+	if lo, hi := max(0, *from-reach), min(len(runes), *from+reach); lo > 0 || hi < len(runes) {
+		runes = runes[lo:hi:hi]
+		*from, *to = *from-lo, min(*to, hi)-lo
 	}
 	for at := 0; ; {
 		rest := string(runes[at:])
