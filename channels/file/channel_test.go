@@ -79,7 +79,7 @@ func TestCacheTooSmallIsReadFromDisk(t *testing.T) {
 			if i%3 == 2 {
 				tx := take(t, c, 7)
 				for j := range tx.Events() {
-					got = append(got, number0(&tx.Events()[j]))
+					got = append(got, numberedAs(&tx.Events()[j]))
 				}
 				if err := tx.Commit(); err != nil {
 					t.Fatal(err)

@@ -31,7 +31,7 @@ func TestClockThatJumpsTenYears(t *testing.T) {
 				}
 				tx := take(t, c, 7)
 				for i := range tx.Events() {
-					if n := number0(&tx.Events()[i]); n != taken {
+					if n := numberedAs(&tx.Events()[i]); n != taken {
 						t.Fatalf("event %d comes, want %d", n, taken)
 					}
 					taken++

@@ -6,6 +6,7 @@ import (
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -61,7 +62,7 @@ func decrypt(a cipher.AEAD, h *header, payload []byte) ([]byte, error) {
 		return payload, nil
 	}
 	if a == nil {
-		return nil, fmt.Errorf("encrypted frame in a segment without a key")
+		return nil, errors.New("encrypted frame in a segment without a key")
 	}
 	return a.Open(nil, nonce(h.ordinal), payload, h.aad())
 }

@@ -192,7 +192,7 @@ func takeUpTo(t testing.TB, c *Channel, n int) (got []int) {
 			n = 0 // there is no more
 		}
 		for i := range tx.Events() {
-			got = append(got, number0(&tx.Events()[i]))
+			got = append(got, numberedAs(&tx.Events()[i]))
 		}
 		check(t, tx.Commit())
 	}
@@ -324,7 +324,7 @@ func TestFullDiskRefusesPutsAndDrainsToEmpty(t *testing.T) {
 		// One event a transaction: far more acknowledgements than there is room for in the log.
 		for i := range n {
 			tx := take(t, c, 1)
-			if tx == nil || number0(&tx.Events()[0]) != i {
+			if tx == nil || numberedAs(&tx.Events()[0]) != i {
 				t.Fatalf("disk of %d: event %d of %d does not come", size, i, n)
 			}
 			check(t, tx.Commit())

@@ -43,7 +43,7 @@ func TestNoRoomForOneKindOfFile(t *testing.T) {
 				if tx := take(t, c, 5); n%3 == 0 && tx != nil {
 					var got []int
 					for i := range tx.Events() {
-						got = append(got, number0(&tx.Events()[i]))
+						got = append(got, numberedAs(&tx.Events()[i]))
 					}
 					if tx.Commit() == nil {
 						done = append(done, got...)

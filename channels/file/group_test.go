@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -169,43 +170,59 @@ func TestAFileSystemThatDoesNotTellItsSpaceHoldsUpOnePut(t *testing.T) {
 	})
 }
 
-// TestNobodyWaitsForALargeFile: the file that is made while a commit waits is a small one, the keeper's is not.
-func TestNobodyWaitsForALargeFile(t *testing.T) {
+func TestManyCommittersAndTakers(t *testing.T) {
+	disk := memfs.New()
 	s := small()
-	s.MaxFileSize = maxFileSizeFlume
-	c := newChannel(testEnv(), s, nullFills{memfs.New()})
-	check(t, c.Open(t.Context()))
-	c.mu.Lock()
-	c.segSize = maxSegment
-	c.mu.Unlock()
-	seg, err := c.segmentFrom(c.dirs[0], c.lanes[0])
-	check(t, err)
-	if seg.size != firstSegment {
-		t.Errorf("a file of %d bytes was made while a commit waits, want %d", seg.size, firstSegment)
+	s.FsyncMaxDelay = 100 * time.Microsecond
+	c := mustOpen(t, disk, s)
+	const putters, each = 64, 20
+	ctx, cancel := context.WithCancel(t.Context())
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var puts, takers sync.WaitGroup
+	for w := range putters {
+		puts.Go(func() {
+			for i := range each {
+				if err := c.Put(ctx, []event.Event{{Body: fmt.Appendf(nil, "%d %d", w, i)}}); err != nil {
+					t.Error(err)
+				}
+			}
+		})
 	}
-	spare, err := c.makeSegment(c.dirs[0], maxSegment)
-	check(t, err)
-	if spare.size != maxSegment {
-		t.Errorf("the keeper made a file of %d bytes, want %d", spare.size, maxSegment)
+	for k := range 3 {
+		takers.Go(func() {
+			for n := 0; ; n++ {
+				tx, err := c.Take(ctx, 10, 0)
+				if err != nil {
+					return
+				}
+				if (n+k)%5 == 0 {
+					check(t, tx.Rollback())
+					continue
+				}
+				mu.Lock()
+				for _, e := range tx.Events() {
+					seen[string(e.Body)]++
+				}
+				all := len(seen) == putters*each
+				mu.Unlock()
+				check(t, tx.Commit())
+				if all {
+					cancel()
+				}
+			}
+		})
 	}
-	check(t, seg.file.Close())
-	check(t, spare.file.Close())
+	puts.Wait()
+	takers.Wait()
+	cancel()
+	if len(seen) != putters*each {
+		t.Errorf("%d events came, want %d", len(seen), putters*each)
+	}
+	for b, n := range seen {
+		if n != 1 {
+			t.Errorf("event %s came %d times", b, n)
+		}
+	}
 	mustClose(t, c)
-}
-
-// nullFills is a disk that does not keep the zeros of new files.
-type nullFills struct{ vfs.FS }
-
-type nullFill struct{ vfs.File }
-
-func (n nullFills) Create(name string) (vfs.File, error) {
-	f, err := n.FS.Create(name)
-	return nullFill{f}, err
-}
-
-func (f nullFill) WriteAt(b []byte, off int64) (int, error) {
-	if off >= pageSize && len(b) > len(zeros)/2 {
-		return len(b), nil
-	}
-	return f.File.WriteAt(b, off)
 }

@@ -58,7 +58,7 @@ func killed(dir, first string) {
 			}
 			line := "t"
 			for _, e := range tx.Events() {
-				line += fmt.Sprint(" ", number0(&e))
+				line += fmt.Sprint(" ", numberedAs(&e))
 			}
 			say(line + "\n")
 			if err := tx.Commit(); err != nil {
@@ -174,7 +174,7 @@ func (b *books) audit(t *testing.T, dir string) {
 	seen, last := map[int]bool{}, map[int]int{} // last: of each transaction of five
 	for tx := take(t, c, 1000); tx != nil; tx = take(t, c, 1000) {
 		for _, e := range tx.Events() {
-			k := number0(&e)
+			k := numberedAs(&e)
 			if b.done[k] || seen[k] {
 				t.Errorf("%d is there once more", k)
 			}

@@ -84,8 +84,8 @@ func numbered(first, n int) []event.Event {
 	return events
 }
 
-// number0 returns what numbered wrote into the event; -1: it did not.
-func number0(e *event.Event) int {
+// numberedAs returns the number that numbered gave the event; -1: it did not make it.
+func numberedAs(e *event.Event) int {
 	n := -1
 	if _, err := fmt.Sscanf(string(e.Body), "%08d and some more text", &n); err != nil {
 		return -1
@@ -125,7 +125,7 @@ func drain(t testing.TB, c channels.Channel) []int {
 			return all
 		}
 		for i := range tx.Events() {
-			all = append(all, number0(&tx.Events()[i]))
+			all = append(all, numberedAs(&tx.Events()[i]))
 		}
 		if err := tx.Commit(); err != nil {
 			t.Fatalf("Commit: %v", err)

@@ -75,7 +75,7 @@ func fillAndDrain(t *testing.T, dir string, single int) {
 	t.Cleanup(func() { c.Close() })
 	for i := range single {
 		tx := take(t, c, 1)
-		if tx == nil || number0(&tx.Events()[0]) != i {
+		if tx == nil || numberedAs(&tx.Events()[0]) != i {
 			t.Fatalf("event %d does not come", i)
 		}
 		check(t, tx.Commit())
@@ -94,7 +94,7 @@ func drainRest(t *testing.T, c *Channel, first, end int) {
 	t.Helper()
 	for tx := take(t, c, 10_000); tx != nil; tx = take(t, c, 10_000) {
 		for i := range tx.Events() {
-			if n := number0(&tx.Events()[i]); n != first {
+			if n := numberedAs(&tx.Events()[i]); n != first {
 				t.Fatalf("event %d comes, want %d", n, first)
 			}
 			first++

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"goflume/internal/vfs"
 	"goflume/internal/vfs/memfs"
 )
 
@@ -79,4 +80,64 @@ func TestFilesAreUsedAgainWhereASinkKeepsUp(t *testing.T) {
 		}
 		mustClose(t, c)
 	})
+}
+
+func TestSegmentsAreRecycled(t *testing.T) {
+	disk := memfs.New()
+	c := mustOpen(t, disk, small())
+	for i := range 3000 {
+		mustPut(t, c, numbered(i*10, 10))
+		check(t, take(t, c, 10).Commit())
+		if i%50 == 0 {
+			c.housekeep(true)
+		}
+	}
+	if used := disk.Used(); used > 2<<20 {
+		t.Errorf("an empty channel takes %d bytes", used)
+	}
+	if n := c.diskBytes(); n > 2<<20 || n == 0 {
+		t.Errorf("%d bytes of log files", n)
+	}
+	mustClose(t, c)
+}
+
+// TestNobodyWaitsForALargeFile: the file that is made while a commit waits is a small one, the keeper's is not.
+func TestNobodyWaitsForALargeFile(t *testing.T) {
+	s := small()
+	s.MaxFileSize = maxFileSizeFlume
+	c := newChannel(testEnv(), s, nullFills{memfs.New()})
+	check(t, c.Open(t.Context()))
+	c.mu.Lock()
+	c.segSize = maxSegment
+	c.mu.Unlock()
+	seg, err := c.segmentFrom(c.dirs[0], c.lanes[0])
+	check(t, err)
+	if seg.size != firstSegment {
+		t.Errorf("a file of %d bytes was made while a commit waits, want %d", seg.size, firstSegment)
+	}
+	spare, err := c.makeSegment(c.dirs[0], maxSegment)
+	check(t, err)
+	if spare.size != maxSegment {
+		t.Errorf("the keeper made a file of %d bytes, want %d", spare.size, maxSegment)
+	}
+	check(t, seg.file.Close())
+	check(t, spare.file.Close())
+	mustClose(t, c)
+}
+
+// nullFills is a disk that does not keep the zeros of new files.
+type nullFills struct{ vfs.FS }
+
+type nullFill struct{ vfs.File }
+
+func (n nullFills) Create(name string) (vfs.File, error) {
+	f, err := n.FS.Create(name)
+	return nullFill{f}, err
+}
+
+func (f nullFill) WriteAt(b []byte, off int64) (int, error) {
+	if off >= pageSize && len(b) > len(zeros)/2 {
+		return len(b), nil
+	}
+	return f.File.WriteAt(b, off)
 }
