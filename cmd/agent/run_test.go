@@ -389,6 +389,9 @@ func TestMonitoring(t *testing.T) {
 	url := p.await(`Metrics at (http://127\.0\.0\.1:\d+)/metrics$`)
 	addr := p.await(sourceAt)
 	p.await("ready in")
+	if text := p.text(); strings.Index(text, "Metrics at") > strings.Index(text, "r1 ") {
+		t.Errorf("the line about metrics stands behind those of the flow:\n%s", text)
+	}
 	send(t, addr, "one", "two", "three", "four")
 	p.await(`four }$`)
 

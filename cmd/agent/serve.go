@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"goflume/agent/admin"
 	"goflume/internal/retry"
@@ -46,14 +48,21 @@ func (r *runner) pages() admin.Compat {
 	return admin.Compat{Sets: r.agent.Metrics(), Status: r.agent.Status, Log: r.log}
 }
 
-// serveHTTP answers until the end. What it cannot listen on is tried again.
+// tryTime is how long a start waits for the first try to listen, which may ask a name server.
+const tryTime = 500 * time.Millisecond
+
+// serveHTTP answers until the end. What it cannot listen on is tried again. It returns after the first try, so that the log
+// tells of it before the flows.
 func (r *runner) serveHTTP(h http.Handler, where string, listen func() (net.Listener, error)) {
+	first, end := context.WithTimeout(r.ctx, tryTime)
 	r.workers.Go(func() {
+		defer end()
 		wait := retry.Default()
 		for {
 			l, err := listen()
 			if err == nil {
 				r.log.Info(fmt.Sprintf(where, l.Addr()))
+				end()
 				if err = admin.Serve(r.ctx, l, h, r.log); err == nil {
 					return
 				}
@@ -61,9 +70,11 @@ func (r *runner) serveHTTP(h http.Handler, where string, listen func() (net.List
 			if wait.Tries() == 0 {
 				r.log.Error("A listener for metrics or status does not listen and will try again", "err", err)
 			}
+			end()
 			if retry.Sleep(r.ctx, wait.Next()) != nil {
 				return
 			}
 		}
 	})
+	<-first.Done()
 }
