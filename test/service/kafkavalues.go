@@ -54,7 +54,10 @@ func partitionValues(ctx context.Context, client sarama.Client, consumer sarama.
 	defer records.Close()
 	for {
 		select {
-		case m := <-records.Messages():
+		case m, ok := <-records.Messages():
+			if !ok {
+				return fmt.Errorf("reading ended before offset %d", end)
+			}
 			if _, err := w.Write(append(m.Value, '\n')); err != nil {
 				return err
 			}

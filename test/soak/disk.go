@@ -17,8 +17,11 @@ import (
 // diskSize is what the disk holds while it is not full.
 const diskSize = 2 << 30
 
-// slack is what is left free on a full disk: whatever writes finds out by itself.
-const slack = 32 << 10
+// slack is what is left free on a full disk, more where others write meanwhile: whatever writes finds out by itself.
+const (
+	slack     = 32 << 10
+	mostSlack = 8 << 20
+)
 
 // smallDisk describes a file system in memory, in a mount name space of its own, that can be made full. It wants Linux with
 // unshare, nsenter and setpriv, and root or name spaces for users.
@@ -75,10 +78,10 @@ func (d *disk) enter() []string {
 	return argv
 }
 
-// fill makes the disk full, but for very little. It tries again where more was written meanwhile than was left.
+// fill makes the disk full, but for very little. It tries again with more where more was written meanwhile than was left.
 func (d *disk) fill() (err error) {
-	for range 20 {
-		if err = d.resize(d.used() + slack); err == nil {
+	for left := int64(slack); left <= mostSlack; left *= 2 {
+		if err = d.resize(d.used() + left); err == nil {
 			return nil
 		}
 	}

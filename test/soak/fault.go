@@ -72,12 +72,13 @@ func (w *world) onAgent() []fault {
 			if err := w.disk.empty(); err != nil {
 				return err
 			}
-			if !w.agent.Running() {
-				w.startsRefused++
-				return w.restartAgent(ctx, random)
-			}
 			w.pid.Store(int64(w.agent.Pid()))
-			return w.agent.AwaitReady(ctx)
+			if err := w.agent.AwaitReady(ctx); err == nil || w.agent.Running() {
+				return err
+			}
+			w.pid.Store(0)
+			w.startsRefused++
+			return w.restartAgent(ctx, random)
 		}},
 		{"reload, nothing changed", false, func(ctx context.Context, _ *rand.Rand) error {
 			if err := w.agent.Signal(syscall.SIGHUP); err != nil {

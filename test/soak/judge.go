@@ -125,6 +125,26 @@ func (w *world) awaitMended(ctx context.Context) error {
 	})
 }
 
+// awaitSpooled waits until every file was finished, which is some time after its last line was read.
+func (w *world) awaitSpooled(ctx context.Context) error {
+	return await(ctx, patience, func(context.Context) error {
+		if left := w.unspooled(); len(left) > 0 {
+			return fmt.Errorf("not finished yet: %v", left)
+		}
+		return nil
+	})
+}
+
+// unspooled are the files that the spooling source has not finished.
+func (w *world) unspooled() (names []string) {
+	walk(filepath.Join(w.fed, "spool"), func(name string, _ int64) {
+		if !strings.HasSuffix(name, ".COMPLETED") {
+			names = append(names, name)
+		}
+	})
+	return names
+}
+
 // awaitRest waits until the agent holds no more than at its quiet start, and returns the last look.
 func (w *world) awaitRest(ctx context.Context) (rest sample, err error) {
 	g, d := int(most(w.quiet, goroutines)), int(most(w.quiet, descriptors))
@@ -196,11 +216,6 @@ func (w *world) judgeFiles() (wrong []error) {
 			add("%s holds %d files with %s, though its channel is empty", dir, files, mib(bytes))
 		}
 	}
-	walk(filepath.Join(w.fed, "spool"), func(name string, _ int64) {
-		if !strings.HasSuffix(name, ".COMPLETED") {
-			add("%s was not finished", name)
-		}
-	})
 	walk(filepath.Join(w.disk.path, "spool", "tracker"), func(name string, _ int64) {
 		if strings.Contains(name, "quarantine") {
 			add("%s was set aside", name)

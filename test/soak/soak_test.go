@@ -98,8 +98,10 @@ func (w *world) judge(ctx context.Context, t *testing.T) {
 		t.Error(err)
 	}
 	t.Logf("everything arrived %.1f s after the end", time.Since(begin).Seconds())
-	if err := w.awaitMended(ctx); err != nil {
-		t.Error(err)
+	for _, wait := range []func(context.Context) error{w.awaitMended, w.awaitSpooled} {
+		if err := wait(ctx); err != nil {
+			t.Error(err)
+		}
 	}
 	rest, err := w.awaitRest(ctx)
 	if err != nil {
