@@ -95,6 +95,11 @@ func TestRealImageRuns(t *testing.T) {
 		t.Errorf("health check: %q (%v)", out, err)
 	}
 	agent.send("contained")
+	out := filepath.Join(root, "var/lib/goflume/out/*")
+	await(t, "delivery", func() bool { // what a file channel holds at a stop stays there
+		text, err := exec.Command("sh", "-c", "cat "+out).Output()
+		return err == nil && len(text) > 0
+	})
 	if file["STOPSIGNAL"] != "SIGTERM" {
 		t.Errorf("STOPSIGNAL %s", file["STOPSIGNAL"])
 	}
@@ -102,7 +107,7 @@ func TestRealImageRuns(t *testing.T) {
 	if out, err := command(list(t, check)).CombinedOutput(); err == nil {
 		t.Errorf("health check of an agent that is gone: %q", out)
 	}
-	files, err := filepath.Glob(filepath.Join(root, "var/lib/goflume/out/*"))
+	files, err := filepath.Glob(out)
 	if err != nil || len(files) != 1 {
 		t.Fatalf("%d files delivered (%v), want 1", len(files), err)
 	}

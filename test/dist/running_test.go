@@ -109,11 +109,11 @@ func (r *running) send(line string) {
 // await waits until it is so.
 func await(t *testing.T, what string, so func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	for !so() {
 		if retry.Sleep(ctx, 20*time.Millisecond) != nil {
-			t.Fatal("waited a minute for " + what)
+			t.Fatal("waited four minutes for " + what)
 		}
 	}
 }
