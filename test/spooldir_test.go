@@ -43,11 +43,12 @@ a1.sinks.k1.type = file_roll
 a1.sinks.k1.channel = c1
 a1.sinks.k1.sink.directory = ${dir}/tmp
 a1.sinks.k1.sink.rollInterval = 0
+a1.sinks.k1.sink.batchSize = 1
 `
 }
 
-// rolled returns the lines in the files of a file_roll sink.
-func rolled(t *testing.T, dir string) []string {
+// rolledText is what the files of a file_roll sink hold.
+func rolledText(t *testing.T, dir string) string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "tmp", "*-*"))
 	if err != nil {
@@ -62,8 +63,38 @@ func rolled(t *testing.T, dir string) []string {
 		}
 		all = append(all, text...)
 	}
-	lines := strings.Split(string(all), "\n")
+	return string(all)
+}
+
+// rolled returns the lines of rolledText.
+func rolled(t *testing.T, dir string) []string {
+	t.Helper()
+	lines := strings.Split(rolledText(t, dir), "\n")
 	return lines[:len(lines)-1]
+}
+
+// awaitRolled waits until the files of a file_roll sink hold enough, and returns what they hold. What Flume has in a memory
+// channel when it is stopped is lost.
+func awaitRolled(t *testing.T, p *service.Process, dir string, enough func(text string) bool) (text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	err := service.Await(ctx, "what the sink writes", func(context.Context) error {
+		if text = rolledText(t, dir); !enough(text) {
+			return fmt.Errorf("it has written %d bytes", len(text))
+		}
+		return nil
+	}, p)
+	if err != nil {
+		t.Error(err)
+	}
+	return text
+}
+
+// awaitLastLine waits until that line is the last of the files.
+func awaitLastLine(t *testing.T, p *service.Process, dir, line string) {
+	t.Helper()
+	awaitRolled(t, p, dir, func(text string) bool { return strings.HasSuffix(text, line+"\n") })
 }
 
 // awaitFile waits until there is a file of that name.
@@ -114,7 +145,10 @@ func offset(meta []byte) (int64, string) {
 	return at, string(r.MetaData()["file"])
 }
 
-const spoolLines = 2000
+const (
+	spoolLines = 2000
+	spoolLast  = "line 01999"
+)
 
 func spoolText() string {
 	var text strings.Builder
@@ -146,6 +180,7 @@ func TestRealSpooldirFlumeAndWeGoOnForEachOther(t *testing.T) {
 			p.Kill()
 			p, out := second(t, spoolToFiles(dir, ""))
 			awaitFile(t, p, file+".COMPLETED")
+			awaitLastLine(t, p, out, spoolLast)
 			p.Stop(time.Minute)
 			got := rolled(t, out)
 			if want := strings.Split(strings.TrimSuffix(spoolText(), "\n"), "\n")[taken:]; !slices.Equal(got, want) {
@@ -201,6 +236,7 @@ func TestRealSpooldirAvroIsFlumes(t *testing.T) {
 					p, out := start(t, spoolToFiles(dir, "a1.sources.r1.deserializer = AVRO\na1.sources.r1.deserializer.schemaType = "+schema)+
 						"a1.sinks.k1.sink.serializer = header_and_text\n")
 					awaitFile(t, p, filepath.Join(dir, "a.avro.COMPLETED"))
+					awaitRolled(t, p, out, func(text string) bool { return strings.Contains(text, "text 00059") })
 					p.Stop(time.Minute)
 					outs[i] = rolled(t, out)
 				}
@@ -239,15 +275,18 @@ func TestRealSpooldirAvroGoesOn(t *testing.T) {
 			more := "a1.sources.r1.deserializer = AVRO"
 			p, _ := first(t, spoolUntilFull(dir, more))
 			var last int64
+			var since time.Time
 			awaitMeta(t, p, filepath.Join(dir, ".flumespool", ".flumespool-main.meta"), func(meta []byte) bool {
 				at, _ := offset(meta)
-				quiet := at == last && at > int64(taken-2*records)*12
-				last = at
-				return quiet
+				if at != last {
+					last, since = at, time.Now()
+				}
+				return at > int64(taken-2*records)*12 && time.Since(since) > time.Second // the channel is full
 			})
 			p.Kill()
 			p, out := second(t, spoolToFiles(dir, more))
 			awaitFile(t, p, file+".COMPLETED")
+			awaitRolled(t, p, out, func(text string) bool { return strings.Contains(text, fmt.Sprintf("text %05d", blocks*records-1)) })
 			p.Stop(time.Minute)
 			all := strings.Join(rolled(t, out), "\n")
 			n := strings.Count(all, "text ")

@@ -39,6 +39,7 @@ a1.sinks.k1.type = file_roll
 a1.sinks.k1.channel = c1
 a1.sinks.k1.sink.directory = ${dir}/tmp
 a1.sinks.k1.sink.rollInterval = 0
+a1.sinks.k1.sink.batchSize = 1
 `
 }
 
@@ -88,6 +89,7 @@ func TestRealTaildirFlumeAndWeGoOnForEachOther(t *testing.T) {
 			p.Kill()
 			p, out := second(t, tailToFiles(dir))
 			awaitPosition(t, p, positions, file, int64(len(spoolText())))
+			awaitLastLine(t, p, out, spoolLast)
 			p.Stop(time.Minute)
 			if got, want := rolled(t, out), strings.Split(strings.TrimSuffix(spoolText(), "\n"), "\n")[taken:]; !slices.Equal(got, want) {
 				t.Errorf("%d lines from %.40q to %.40q, want the %d from %q on", len(got), got[:1], got[len(got)-1:], len(want), want[0])
@@ -102,6 +104,7 @@ func TestRealTaildirFlumeAndWeGoOnForEachOther(t *testing.T) {
 			}
 			p, out = first(t, tailToFiles(dir))
 			awaitPosition(t, p, positions, file, int64(len(spoolText()+"more\n")))
+			awaitLastLine(t, p, out, "more")
 			p.Stop(time.Minute)
 			if got := rolled(t, out); !slices.Equal(got, []string{"more"}) {
 				t.Errorf("the first program again has %d lines, %.60q, want what came since", len(got), got[:min(3, len(got))])
