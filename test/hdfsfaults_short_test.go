@@ -11,7 +11,7 @@ const (
 	faultPause  = 250 * time.Millisecond
 	faultDiskMB = 400
 	cableCut    = 6 * time.Second
-	faultLimit  = 3 * time.Minute
+	faultLimit  = 6 * time.Minute
 )
 
 // ticketLife is how long Kerberos tickets live.

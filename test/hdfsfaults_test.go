@@ -80,7 +80,7 @@ func (r *ruin) strikes(t *testing.T, name string, strike func(*ruin, context.Con
 	if err := r.agent.AwaitEmpty(ctx, "c1"); err != nil {
 		t.Fatal(err)
 	}
-	r.awaitWhole(ctx, t)
+	awaitWhole(ctx, t, r.agent)
 	recovered := time.Now()
 	r.agent.Stop(time.Minute)
 	client, err := hdfs.NewClient(hdfs.ClientOptions{Addresses: r.hdfs.Addrs(), User: service.User()})
@@ -108,16 +108,16 @@ func (r *ruin) strikes(t *testing.T, name string, strike func(*ruin, context.Con
 	}
 }
 
-// awaitWhole waits until the sink has no files to recover.
-func (r *ruin) awaitWhole(ctx context.Context, t *testing.T) {
+// awaitWhole waits until the agent's hdfs sink k1 has no files to recover.
+func awaitWhole(ctx context.Context, t *testing.T, a *service.AgentServer) {
 	t.Helper()
 	err := service.Await(ctx, "the recovery of all files", func(ctx context.Context) error {
-		n, err := r.agent.Metric(ctx, `flume_sink_files_broken{agent="a1",sink="k1",type="hdfs"}`)
+		n, err := a.Metric(ctx, `flume_sink_files_broken{agent="a1",sink="k1",type="hdfs"}`)
 		if err == nil && n > 0 {
 			err = fmt.Errorf("%v are broken", n)
 		}
 		return err
-	}, r.agent.Process)
+	}, a.Process)
 	if err != nil {
 		t.Fatal(err)
 	}

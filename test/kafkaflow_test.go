@@ -236,6 +236,9 @@ func TestRealKafkaCopyOutlivesItsBrokers(t *testing.T) {
 	k.Brokers[0].Freeze()
 	time.Sleep(9 * time.Second) // past the broker's session, the consumer's and the requests' time-outs
 	k.Brokers[0].Thaw()
+	if err := k.AwaitBrokers(ctx, 3); err != nil {
+		t.Fatal(err)
+	}
 	wait()
 	v := judgeFlow(t, k, to, flowMessages, flowLimit)
 	t.Logf("%d messages: %+v", flowMessages, v)
@@ -255,9 +258,6 @@ func TestRealKafkaFrozenForGoodDoesNotHoldTheAgent(t *testing.T) {
 	createTopic(t, k.Addrs(), "frozen-from", flowPartitions, 1)
 	createTopic(t, k.Addrs(), "frozen-to", flowPartitions, 1)
 	a := service.Start(t, service.Agent{Conf: kafkaToKafka(k.Bootstrap(), "frozen-from", "frozen-to", "frozen", "file"), Args: []string{"--drain-timeout", "2s"}})
-	if err := a.AwaitReady(t.Context()); err != nil {
-		t.Fatal(err)
-	}
 	k.Brokers[0].Freeze()
 	defer k.Brokers[0].Thaw()
 	began := time.Now()
@@ -386,6 +386,9 @@ a1.sinks.k1.hdfs.rollSize = 16777216
 			k.Brokers[1].Freeze()
 			time.Sleep(9 * time.Second)
 			k.Brokers[1].Thaw()
+			if err := k.AwaitBrokers(ctx, 3); err != nil {
+				t.Fatal(err)
+			}
 			break
 		}
 		if i%2 == 0 {
@@ -401,45 +404,64 @@ a1.sinks.k1.hdfs.rollSize = 16777216
 		}
 	}
 	wait()
-	var j *judge
-	err := service.Await(ctx, "all numbers in HDFS", func(ctx context.Context) error {
-		client := dialHDFS(t, h)
-		files, err := client.ReadDir("/kafka")
+	awaitCommitted(ctx, t, k, "hdfs", "hdfs-from")
+	if err := a.AwaitEmpty(ctx, "c1"); err != nil {
+		t.Fatal(err)
+	}
+	awaitWhole(ctx, t, a)
+	a.Stop(time.Minute)
+	j := newJudge(flowMessages)
+	client := dialHDFS(t, h)
+	for _, name := range walkFiles(t, client, "/kafka") { // their names are in the order in which they were opened
+		text, err := client.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			number, whole := strings.CutSuffix(line, "\n") // a killed agent's last line may be torn
+			if i, err := strconv.Atoi(number); whole && err == nil && i >= 0 && i < flowMessages {
+				j.take(i)
+			}
+		}
+	}
+	t.Logf("%d messages: %+v", flowMessages, j.flowVerdict)
+	if j.lost > 0 || j.disordered > 0 {
+		t.Errorf("%+v, want none lost, and none out of order within a partition", j.flowVerdict)
+	}
+}
+
+// awaitCommitted waits until a group has committed all of a topic.
+func awaitCommitted(ctx context.Context, t *testing.T, k *service.KafkaCluster, group, topic string) {
+	t.Helper()
+	config := sarama.NewConfig()
+	config.ClientID = "goflume-test"
+	client, err := sarama.NewClient(k.Addrs(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	admin := kafkaAdmin(t, k.Addrs())
+	err = service.Await(ctx, "the end of topic "+topic, func(context.Context) error {
+		ids, err := client.Partitions(topic)
 		if err != nil {
 			return err
 		}
-		j = newJudge(flowMessages)
-		for _, f := range files { // their names are in the order in which they were opened
-			name := "/kafka/" + f.Name()
-			if strings.HasSuffix(name, ".tmp") {
-				h.RecoverLease(ctx, name) // of the killed ones; the one in use is closed by the stop below
-			}
-			text, err := client.ReadFile(name)
+		committed, err := admin.ListConsumerGroupOffsets(group, map[string][]int32{topic: ids})
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			end, err := client.GetOffset(topic, id, sarama.OffsetNewest)
 			if err != nil {
 				return err
 			}
-			for line := range strings.Lines(string(text)) {
-				number, whole := strings.CutSuffix(line, "\n") // a killed agent's last line may be torn
-				if i, err := strconv.Atoi(number); whole && err == nil && i >= 0 && i < flowMessages {
-					j.take(i)
-				}
+			if block := committed.GetBlock(topic, id); block == nil || block.Offset < end {
+				return fmt.Errorf("partition %d ends at %d, committed is %+v", id, end, block)
 			}
-		}
-		if j.lost > 0 {
-			if a.Running() {
-				if err := a.AwaitEmpty(ctx, "c1"); err != nil {
-					return err
-				}
-			}
-			return fmt.Errorf("%d are missing", j.lost)
 		}
 		return nil
 	})
-	t.Logf("%d messages: %+v", flowMessages, j.flowVerdict)
 	if err != nil {
-		t.Error(err)
-	}
-	if j.disordered > 0 {
-		t.Errorf("%d are out of order, want none within a partition", j.disordered)
+		t.Fatal(err)
 	}
 }
