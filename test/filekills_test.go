@@ -38,7 +38,7 @@ func TestRealKilledFileChannelLosesNothing(t *testing.T) {
 	const clients, ahead, batch, perKill = 4, 200, 500, 2000
 	lines := fileKills * perKill / clients
 	a := service.Start(t, service.Agent{Conf: netcatToDurableFiles})
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute+fileKills*3*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute+fileKills*3*time.Second)
 	defer cancel()
 	l := ledger.New(clients, lines, 200)
 	var feeds sync.WaitGroup

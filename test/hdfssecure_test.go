@@ -123,7 +123,7 @@ func TestRealHDFSSinkFollowsAFailover(t *testing.T) {
 	if err := <-moved; err != nil {
 		t.Fatal(err)
 	}
-	awaitMended(t, set, 2*time.Minute)
+	awaitMended(t, set, 3*time.Minute)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -184,7 +184,7 @@ func TestRealHDFSSinkLosesNothingWhenServersDie(t *testing.T) {
 	if failures == 0 {
 		t.Error("no batch failed: the test proves nothing")
 	}
-	awaitMended(t, set, 2*time.Minute)
+	awaitMended(t, set, 3*time.Minute)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -202,7 +202,7 @@ func TestRealHDFSSinkFinishesWhatACrashLeft(t *testing.T) {
 		for j := range batch {
 			batch[j].Headers = []event.Header{{Key: "d", Value: strconv.Itoa(i)}}
 		}
-		deliver(t, dead, batch, time.Minute)
+		deliver(t, dead, batch, 2*time.Minute)
 	}
 	client := dialHDFS(t, h)
 	for _, name := range walkFiles(t, client, "/crash") {
@@ -216,7 +216,7 @@ func TestRealHDFSSinkFinishesWhatACrashLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, set := hdfsSink(t, after, settings)
-	awaitMended(t, set, time.Minute)
+	awaitMended(t, set, 3*time.Minute)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
@@ -244,9 +244,9 @@ func TestRealHDFSSinkWaitsOutSafeMode(t *testing.T) {
 		t.Errorf("Write in safe mode: %v, want an error that says so", err)
 	}
 	for i := range batches {
-		deliver(t, s, lines(i*size, i*size+size), time.Minute)
+		deliver(t, s, lines(i*size, i*size+size), 2*time.Minute)
 	}
-	awaitMended(t, set, time.Minute)
+	awaitMended(t, set, 3*time.Minute)
 	if err := s.Close(t.Context()); err != nil {
 		t.Error(err)
 	}

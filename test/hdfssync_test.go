@@ -81,7 +81,7 @@ func settle(t *testing.T, f hadoop.FS, name string, within time.Duration) time.D
 // A namenode that was just started knows of an open file's block from its log alone until the datanodes have reported. Asked
 // to recover the lease before, it closes the file without the block.
 func TestRealHDFSRecoveryWaitsUntilABlockIsLocated(t *testing.T) {
-	h := service.Start(t, service.HDFS{Datanodes: 3})
+	h := service.Start(t, service.HDFS{Datanodes: 3, Properties: map[string]string{"dfs.namenode.safemode.min.datanodes": "0"}})
 	f := openHadoop(t, h.URL(), nil, 30*time.Second)
 	w, err := f.Create(t.Context(), "/open")
 	if err != nil {
@@ -102,18 +102,13 @@ func TestRealHDFSRecoveryWaitsUntilABlockIsLocated(t *testing.T) {
 	if err := h.Namenode.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	again := openHadoop(t, h.URL(), nil, 30*time.Second)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	err = service.Await(ctx, "the namenode", func(ctx context.Context) error {
-		_, err := again.List(ctx, "/")
-		return err
-	}, h.Namenode)
-	if err != nil {
+	if err := h.AwaitDatanodes(ctx, 0); err != nil { // it is out of safe mode all the same
 		t.Fatal(err)
 	}
-	pause(t, 3*time.Second) // it leaves safe mode
-	if done, err := again.Settle(ctx, "/open", int64(len(want))); done || err == nil {
+	again := openHadoop(t, h.URL(), nil, 30*time.Second)
+	if done, err := again.Settle(ctx, "/open", int64(len(want))); done || err == nil || !strings.Contains(err.Error(), "no datanode has told the namenode") {
 		t.Errorf("settled while no datanode had reported: %v, %v", done, err)
 	}
 	for _, d := range h.Datanodes {
@@ -184,7 +179,7 @@ func TestRealHDFSSyncedBytesSurviveKill(t *testing.T) {
 			}
 		}
 		_ = cmd.Wait() // killed
-		settle(t, f, name, time.Minute)
+		settle(t, f, name, 2*time.Minute)
 		got, err := reader.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)
@@ -247,7 +242,7 @@ func TestRealHDFSDeadDatanodeFailsTheSyncAndLosesNothing(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	took := settle(t, f, "/dead/1", 90*time.Second)
+	took := settle(t, f, "/dead/1", 3*time.Minute)
 	got, err := dialHDFS(t, h).ReadFile("/dead/1")
 	if err != nil {
 		t.Fatal(err)
@@ -329,7 +324,7 @@ func TestRealHDFSFrozenServersDoNotHangTheWriter(t *testing.T) {
 	for i := range h.Datanodes {
 		h.Datanodes[i].Thaw()
 	}
-	settle(t, f, "/frozen/3", time.Minute)
+	settle(t, f, "/frozen/3", 3*time.Minute)
 }
 
 func TestRealHDFSAnswersAreUnderstood(t *testing.T) {

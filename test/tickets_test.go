@@ -70,7 +70,7 @@ func TestRealHDFSSinkOutlivesItsTickets(t *testing.T) {
 	n := 0
 	for ; time.Since(start) < 3*ticketLife+ticketLife/2; n += size {
 		for _, s := range all {
-			deliver(t, s, lines(n, n+size), time.Minute)
+			deliver(t, s, lines(n, n+size), 2*time.Minute)
 		}
 		if time.Since(start) > next {
 			next += ticketLife
@@ -86,7 +86,7 @@ func TestRealHDFSSinkOutlivesItsTickets(t *testing.T) {
 	}
 	client = dial() // the old connection is dead
 	for name, s := range all {
-		awaitMended(t, sets[name], time.Minute)
+		awaitMended(t, sets[name], 3*time.Minute)
 		if err := s.Close(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
