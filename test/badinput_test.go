@@ -25,7 +25,7 @@ type outcome struct {
 	text string // standard output and error
 }
 
-// runAgent runs the program to its end, which has to come within 30 s.
+// runAgent runs the program to its end, which has to come by itself.
 func runAgent(t *testing.T, attr *syscall.SysProcAttr, args ...string) outcome {
 	t.Helper()
 	binary, err := service.AgentBinary()
@@ -44,7 +44,7 @@ func runAgent(t *testing.T, attr *syscall.SysProcAttr, args ...string) outcome {
 		t.Fatal(err)
 	}
 	if ctx.Err() != nil {
-		t.Fatalf("the agent still ran after 30 s; it printed\n%s", out.Bytes())
+		t.Fatalf("the agent still runs after four minutes; it printed\n%s", out.Bytes())
 	}
 	return outcome{cmd.ProcessState.ExitCode(), out.String()}
 }

@@ -100,8 +100,9 @@ func writeFormat(t *testing.T, h *service.HDFSServer, dir, settings string, line
 // Hadoop's ZStandardCodec reads plain zstandard frames through native code. The reference decoder, the program zstd,
 // stands for it: it reads a CompressedStream as it is, and the buffers of a SequenceFile's blocks.
 func TestRealZstandardIsReadByItsOwnTool(t *testing.T) {
+	service.Require(t)
 	if _, err := exec.LookPath("zstd"); err != nil {
-		t.Skip(err)
+		service.Lacks(t, err)
 	}
 	h := service.Shared(t, service.HDFS{Datanodes: 3})
 	asFlumeUser(t)

@@ -19,6 +19,7 @@ func roundTrip(t *testing.T, addrs []string, config *sarama.Config, topic, value
 	config.Producer.Return.Successes = true
 	config.Producer.RequiredAcks = sarama.WaitForAll
 	config.Producer.Retry.Max = 20
+	config.Metadata.Retry.Max = 100 // of 250 ms: the topic is being made
 	client, err := sarama.NewClient(addrs, config)
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +50,7 @@ func roundTrip(t *testing.T, addrs []string, config *sarama.Config, topic, value
 			t.Errorf("read %q, want %q", m.Value, value)
 		}
 	case <-time.After(2 * time.Minute):
-		t.Error("the message was not read within 30 s")
+		t.Error("the message was not read within two minutes")
 	}
 }
 

@@ -86,7 +86,7 @@ func sendLines(t *testing.T, addr, lines string) {
 	}
 }
 
-// linesBelow returns the lines of all files in a directory once there are n of them, sorted.
+// linesBelow returns the whole lines of all files in a directory once there are n of them, sorted.
 func linesBelow(t *testing.T, dir string, n int) []string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
@@ -103,7 +103,11 @@ func linesBelow(t *testing.T, dir string, n int) []string {
 			if err != nil {
 				return err
 			}
-			all = append(all, strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })...)
+			for line := range strings.Lines(string(b)) {
+				if line, whole := strings.CutSuffix(line, "\n"); whole && line != "" {
+					all = append(all, line)
+				}
+			}
 		}
 		if len(all) < n {
 			return fmt.Errorf("there are %d", len(all))

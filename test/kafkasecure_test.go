@@ -62,7 +62,7 @@ func makeStore(t *testing.T, name string, argv ...string) string {
 		argv[i] = strings.ReplaceAll(argv[i], "STORE", store)
 	}
 	if _, err := exec.LookPath(argv[0]); err != nil {
-		t.Skipf("%s is not here", argv[0])
+		service.Lacks(t, err)
 	}
 	if out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v %s", argv[0], err, out)
@@ -85,7 +85,7 @@ func TestRealKafkaSecuredListeners(t *testing.T) {
 	if err := os.WriteFile(both, pem, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	trust := func(kind string) string {
+	trust := func(t *testing.T, kind string) string {
 		return makeStore(t, "trust", "keytool", "-importcert", "-noprompt", "-file", k.Certs.CA, "-alias", "ca", "-keystore", "STORE",
 			"-storetype", kind, "-storepass", "changeit") + "\nssl.truststore.password = changeit"
 	}
@@ -102,11 +102,11 @@ func TestRealKafkaSecuredListeners(t *testing.T) {
 		}},
 		"SCRAM-SHA-256": {k.SASLAddrs(), func(*testing.T) string { return "security.protocol = SASL_PLAINTEXT\n" + scram("256") }},
 		"TLS with PEM":  {k.TLSAddrs(), func(*testing.T) string { return "security.protocol = SSL\n" + ca }},
-		"TLS with JKS": {k.TLSAddrs(), func(*testing.T) string {
-			return "security.protocol = SSL\nssl.truststore.type = JKS\nssl.truststore.location = " + trust("JKS")
+		"TLS with JKS": {k.TLSAddrs(), func(t *testing.T) string {
+			return "security.protocol = SSL\nssl.truststore.type = JKS\nssl.truststore.location = " + trust(t, "JKS")
 		}},
-		"TLS with PKCS12": {k.TLSAddrs(), func(*testing.T) string {
-			return "security.protocol = SSL\nssl.truststore.type = PKCS12\nssl.truststore.location = " + trust("PKCS12")
+		"TLS with PKCS12": {k.TLSAddrs(), func(t *testing.T) string {
+			return "security.protocol = SSL\nssl.truststore.type = PKCS12\nssl.truststore.location = " + trust(t, "PKCS12")
 		}},
 		"SCRAM-SHA-512 on TLS": {k.SASLTLSAddrs(), func(*testing.T) string { return "security.protocol = SASL_SSL\n" + ca + "\n" + scram("512") }},
 		"mutual TLS": {k.MutualTLSAddrs(), func(*testing.T) string {

@@ -79,7 +79,7 @@ func judgeFile(client *hdfs.Client, name string, l *ledger.Ledger) error {
 
 func TestRealMillionLinesIntoHDFSEachOnce(t *testing.T) {
 	h := service.Shared(t, service.HDFS{Datanodes: 3})
-	a := service.Start(t, service.Agent{Conf: netcatToHDFS("memory", h.URL()+"/lines-million")})
+	a := service.Start(t, service.Agent{Conf: netcatToHDFS("memory", h.URL()+"/lines-million") + "a1.channels.c1.keep-alive = 60\n"})
 	const lines = 1_000_000
 	l := ledger.New(1, lines, 200)
 	begin := time.Now()

@@ -13,7 +13,7 @@ import (
 // The posts of the replay go over Kafka into OpenSearch by the two examples as they stand.
 func TestRealTwitterOverKafkaIntoOpenSearch(t *testing.T) {
 	search := service.Shared(t, service.OpenSearch{})
-	kafka := service.Shared(t, service.Kafka{Brokers: 1})
+	kafka := service.Shared(t, service.Kafka{})
 	tweets, err := filepath.Abs("../examples/tweets.jsonl")
 	if err != nil {
 		t.Fatal(err)

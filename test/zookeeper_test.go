@@ -1,6 +1,8 @@
 package test
 
 import (
+	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -52,10 +54,17 @@ func TestRealZooKeeperHasTheConfiguration(t *testing.T) {
 	defer conn.Close()
 	put := func(node, text string) {
 		t.Helper()
-		if _, err := conn.Set(node, []byte(text), -1); err != nil {
-			if _, err = conn.Create(node, []byte(text), 0, zk.WorldACL(zk.PermAll)); err != nil {
-				t.Fatalf("write %s: %v", node, err)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		err := service.Await(ctx, node, func(context.Context) error { // the connection comes back a moment after the server
+			_, err := conn.Set(node, []byte(text), -1)
+			if errors.Is(err, zk.ErrNoNode) {
+				_, err = conn.Create(node, []byte(text), 0, zk.WorldACL(zk.PermAll))
 			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
 	put("/agents", "")
