@@ -89,6 +89,18 @@ func sendLines(t *testing.T, addr, lines string) {
 // linesBelow returns the whole lines of all files in a directory once there are n of them, sorted.
 func linesBelow(t *testing.T, dir string, n int) []string {
 	t.Helper()
+	return awaitLines(t, dir, n, func(all []string) []string { return all })
+}
+
+// distinctBelow does the same with lines that may be there more than once.
+func distinctBelow(t *testing.T, dir string, n int) []string {
+	t.Helper()
+	return awaitLines(t, dir, n, slices.Compact[[]string])
+}
+
+// awaitLines returns of the sorted lines of all files what count leaves of them, once there are n.
+func awaitLines(t *testing.T, dir string, n int, count func(all []string) []string) []string {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	var all []string
@@ -109,7 +121,8 @@ func linesBelow(t *testing.T, dir string, n int) []string {
 				}
 			}
 		}
-		if len(all) < n {
+		slices.Sort(all)
+		if all = count(all); len(all) < n {
 			return fmt.Errorf("there are %d", len(all))
 		}
 		return nil
@@ -117,7 +130,6 @@ func linesBelow(t *testing.T, dir string, n int) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	slices.Sort(all)
 	return all
 }
 
@@ -150,14 +162,7 @@ func TestRealKafkaChannelExample(t *testing.T) {
 	if err := back.Restart(); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	var got []string
-	for len(got) < 5 && ctx.Err() == nil { // a line may be there twice
-		got = slices.Compact(linesBelow(t, filepath.Join(back.Dir, "out"), 5))
-		time.Sleep(50 * time.Millisecond)
-	}
-	if !slices.Equal(got, []string{"five", "four", "one", "three", "two"}) {
+	if got := distinctBelow(t, filepath.Join(back.Dir, "out"), 5); !slices.Equal(got, []string{"five", "four", "one", "three", "two"}) {
 		t.Errorf("files hold %v", got)
 	}
 }
