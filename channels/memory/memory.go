@@ -6,6 +6,7 @@ package memory
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 
@@ -48,6 +49,12 @@ func init() {
 		ByteCapacityBufferPercentage: 20,
 	}, New)
 }
+
+// stream is how many events a Put has at least that lets the taker it woke run before it returns, in the putter's place and
+// with the events in this core's cache. Else another thread has to be woken, and to wait a while, before it may take the
+// taker over, which costs more than a large batch's whole way through the channel. A smaller Put returns at once, as somebody
+// may wait for the answer to it.
+const stream = 500
 
 // Channel keeps events in a ring. Those that were rolled back stand before it, sorted by sequence.
 type Channel struct {
@@ -114,8 +121,11 @@ func (c *Channel) PutBorrowed(ctx context.Context, events []event.Event, lent []
 		c.mu.Unlock()
 		return errClosed
 	case len(c.putters) == 0 && c.fitsLocked(need):
-		c.putLocked(events, need, lent)
+		woken := c.putLocked(events, need, lent)
 		c.mu.Unlock()
+		if woken && len(events) >= stream {
+			runtime.Gosched()
+		}
 		return nil
 	}
 	p := c.newPutter(events, need, lent)
@@ -128,7 +138,8 @@ func (c *Channel) fitsLocked(need size) bool {
 	return c.used.events+need.events <= c.limit.events && c.used.slots+need.slots <= c.limit.slots
 }
 
-func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk) {
+// putLocked stores events that fit and tells whether that woke a taker.
+func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk) (woken bool) {
 	next := c.first + uint64(c.ring.n)
 	if c.takers > 0 && c.ring.n == 0 {
 		c.calm++
@@ -140,7 +151,7 @@ func (c *Channel) putLocked(events []event.Event, need size, lent []*event.Chunk
 	c.loans.take(next, len(events), lent)
 	c.ring.push(events...)
 	c.used.add(need)
-	c.wakeLocked()
+	return c.wakeLocked()
 }
 
 // Take returns the oldest events. A transaction has consecutive ones: what was rolled back is not mixed with what follows.
@@ -176,14 +187,17 @@ func (c *Channel) awaitReady(ctx context.Context) error {
 	}
 }
 
-// wakeLocked lets one waiting taker look. A token that nobody picks up stays for the next to wait.
-func (c *Channel) wakeLocked() {
+// wakeLocked lets one waiting taker look, and tells whether there was one. A token that nobody picks up stays for the next
+// to wait.
+func (c *Channel) wakeLocked() (woken bool) {
 	if c.takers == 0 || c.closed {
-		return
+		return false
 	}
 	select {
 	case c.ready <- struct{}{}:
+		return true
 	default:
+		return false
 	}
 }
 
