@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,7 +28,12 @@ var jobs = []job{
 	{name: "durable", title: "TCP, durable queue, file", from: "tcp", acks: true,
 		lines: map[string]int{"copier": 1_000_000, "agent": 1_000_000, "rsyslog": 3_000, "rsyslog-assisted": 200_000, "syslog-ng": 500_000, "flume": 5_000}},
 	{name: "null", title: "TCP, nothing", from: "tcp", null: true,
-		lines: map[string]int{"copier": 2_000_000, "agent": 2_000_000, "rsyslog": 1_000_000, "syslog-ng": 500_000, "flume": 300_000}},
+		lines: map[string]int{"copier": 5_000_000, "agent": 5_000_000, "rsyslog": 1_000_000, "syslog-ng": 500_000, "flume": 300_000}},
+}
+
+// chooseJobs returns the jobs of that list, or all.
+func chooseJobs(list string) ([]job, error) {
+	return choose(jobs, list, "job", func(j job) string { return j.name })
 }
 
 func jobNames() (names []string) {
@@ -60,7 +65,8 @@ type entrant struct {
 	figures *figures
 }
 
-// compare runs every peer of the job once to warm up and then in turns. Who fails once is out.
+// compare runs every peer of the job once to warm up and then in turns: who comes first in one round comes last in the next.
+// Who fails once is out.
 func compare(ctx context.Context, j job, with []peer, rounds int) (result, error) {
 	r := result{job: j, peers: map[string]*figures{}}
 	var in []*entrant
@@ -87,6 +93,9 @@ func compare(ctx context.Context, j job, with []peer, rounds int) (result, error
 		}
 	}
 	for n := range rounds {
+		if n > 0 {
+			slices.Reverse(in)
+		}
 		for _, e := range in {
 			if e.figures.err != nil {
 				continue
@@ -170,26 +179,17 @@ func (s *server) follow(ctx context.Context, lines int) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// choose returns the peers of that list, or all.
-func choose(list string) ([]peer, error) {
+// choose returns those of all that the list names, separated by commas; of an empty list all.
+func choose[T any](all []T, list, kind string, name func(T) string) (some []T, err error) {
 	if list == "" {
-		return peers, nil
+		return all, nil
 	}
-	var some []peer
-	for name := range splitList(list) {
-		i := slices.IndexFunc(peers, func(p peer) bool { return p.name == name })
+	for n := range strings.SplitSeq(list, ",") {
+		i := slices.IndexFunc(all, func(x T) bool { return name(x) == n })
 		if i < 0 {
-			return nil, fmt.Errorf("no peer %s; there are %v", name, peerNames())
+			return nil, fmt.Errorf("there is no %s %q; -h names them", kind, n)
 		}
-		some = append(some, peers[i])
+		some = append(some, all[i])
 	}
 	return some, nil
-}
-
-// end stops the server and removes what it wrote.
-func (s *server) end() {
-	if s.run != nil {
-		s.run.End(false)
-	}
-	os.RemoveAll(s.work)
 }

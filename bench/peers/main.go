@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -41,17 +40,21 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	chosen, err := choose(*with)
+	todo, err := chooseJobs(*only)
 	if err != nil {
 		return err
+	}
+	chosen, err := choosePeers(*with)
+	if err != nil {
+		return err
+	}
+	if *readme != "" && *only+*with != "" {
+		return errors.New("-readme goes with all jobs and peers: it takes the place of every table")
 	}
 	defer removeAgent()
 	var results []result
 	var failed []error
-	for _, j := range jobs {
-		if *only != "" && !slices.Contains(strings.Split(*only, ","), j.name) {
-			continue
-		}
+	for _, j := range todo {
 		r, err := compare(ctx, j, chosen, *rounds)
 		results = append(results, r)
 		if ctx.Err() != nil {

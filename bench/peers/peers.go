@@ -5,7 +5,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -40,14 +39,17 @@ func init() {
 	}
 }
 
+// choosePeers returns the peers of that list, or all.
+func choosePeers(list string) ([]peer, error) {
+	return choose(peers, list, "peer", func(p peer) string { return p.name })
+}
+
 func peerNames() (names []string) {
 	for _, p := range peers {
 		names = append(names, p.name)
 	}
 	return names
 }
-
-func splitList(list string) iter.Seq[string] { return strings.SplitSeq(list, ",") }
 
 // server is a peer that runs a job.
 type server struct {
@@ -181,6 +183,14 @@ func (s *server) launch(ctx context.Context, d daemon) (*server, error) {
 	}
 	s.run, s.process, s.address = run, started.process, started.address
 	return s, nil
+}
+
+// end stops the server and removes what it wrote.
+func (s *server) end() {
+	if s.run != nil {
+		s.run.End(false)
+	}
+	os.RemoveAll(s.work)
 }
 
 // ticks is how many of the clock ticks that Linux counts processor time in make a second.

@@ -87,6 +87,20 @@ func TestTheTableStandsBetweenItsMarkers(t *testing.T) {
 	}
 }
 
+func TestWhatIsNotThereIsNotLeftOutInSilence(t *testing.T) {
+	if some, err := chooseJobs("null,file"); err != nil || len(some) != 2 || some[0].name != "null" || some[1].name != "file" {
+		t.Errorf("jobs null,file: %v, %v", some, err)
+	}
+	if all, err := choosePeers(""); err != nil || len(all) != len(peers) {
+		t.Errorf("no list: %d peers, %v, want all %d", len(all), err, len(peers))
+	}
+	for _, args := range [][]string{{"-only", "null,nul"}, {"-with", "agent,"}, {"-only", "null", "-readme", "README.md"}} {
+		if err := run(t.Context(), args); err == nil {
+			t.Errorf("run(%q): no error", args)
+		}
+	}
+}
+
 func TestEveryJobHasAConfigurationForEachPeer(t *testing.T) {
 	for _, j := range jobs {
 		for name := range j.lines {

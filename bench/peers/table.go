@@ -26,7 +26,7 @@ func agentVersion(ctx context.Context) string {
 // table returns the results as Markdown.
 func table(results []result, with []peer, rounds int) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Measured %s on %s. Lines of %d bytes over one connection or from one file; medians of %d rounds in turns, after one to warm up; what is of the copier is the median of the shares of each round; every line that came out was checked.\n\n",
+	fmt.Fprintf(&b, "Measured %s on %s. Lines of %d bytes over one connection or from one file; medians of %d rounds in turns, forwards and backwards, after one to warm up; \"of the copier\" is the median of each round's share; every line that came out was checked.\n\n",
 		time.Now().UTC().Format("2006-01-02"), machine(), lineBytes, rounds)
 	for _, r := range results {
 		fmt.Fprintf(&b, "### %s\n\n| | lines/s | lowest – highest | of the copier | CPU µs a line | peak MiB | lines a round |\n|---|--:|--:|--:|--:|--:|--:|\n", r.job.title)
