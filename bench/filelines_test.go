@@ -2,8 +2,6 @@ package bench
 
 import (
 	"context"
-	"fmt"
-	"log/slog"
 	"net"
 	"os"
 	"path/filepath"
@@ -13,13 +11,10 @@ import (
 
 	"goflume/agent/flow"
 	"goflume/channels/file"
-	"goflume/internal/charset"
 	"goflume/internal/metric"
-	"goflume/internal/registry"
 	"goflume/internal/vfs"
 	"goflume/sinks/fileroll"
 	"goflume/sinks/serializer"
-	"goflume/sources/netcat"
 )
 
 // BenchmarkTCPLinesDurable sends lines over one connection: netcat, file channel and file_roll, which answer and commit
@@ -42,34 +37,22 @@ func BenchmarkTCPLinesDurable(b *testing.B) {
 }
 
 func durableAgent(b *testing.B, channel flow.ChannelRef) time.Duration {
-	log := slog.New(slog.DiscardHandler)
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
-	sinkEnv := registry.Env{Name: "k1", Log: log, Durable: true, Metrics: metric.NewSet(metric.Sink, "a1", "k1", "file_roll")}
+	sinkEnv := environment(metric.Sink, "k1", "file_roll")
+	sinkEnv.Durable = true
 	roll, err := fileroll.New(sinkEnv, fileroll.Settings{Directory: filepath.Join(dir, "out"), BatchSize: 5000,
 		Serializer: serializer.Registry.Default("TEXT"), PathManager: "DEFAULT", Sync: "auto"})
 	if err != nil {
 		b.Fatal(err)
 	}
 	count := &counting{roll, lineCount, make(chan struct{})}
-	sink := flow.NewSink("k1", count, sinkEnv.Metrics, log)
-	outlet := flow.NewOutlet("k1", log)
+	sink := flow.NewSink("k1", count, sinkEnv.Metrics, sinkEnv.Log)
+	outlet := flow.NewOutlet("k1", sinkEnv.Log)
 	outlet.Rewire(&flow.OutletWiring{Sinks: []flow.SinkLink{{Sink: sink, Channel: channel}}})
 
-	addr := make(chan string, 1)
-	sourceEnv := registry.Env{Name: "r1", Log: log, Metrics: metric.NewSet(metric.Source, "a1", "r1", "netcat"),
-		Listen: func(ctx context.Context, network, at string) (net.Listener, error) {
-			l, err := new(net.ListenConfig).Listen(ctx, network, at)
-			if err == nil {
-				addr <- l.Addr().String()
-			}
-			return l, err
-		}}
-	source, err := netcat.New(sourceEnv, netcat.Settings{Bind: "127.0.0.1", AckEveryEvent: true, MaxLineLength: 512, Encoding: charset.UTF8})
-	if err != nil {
-		b.Fatal(err)
-	}
-	inlet := flow.NewInlet("r1", sourceEnv.Metrics, log)
+	sourceEnv, source, addr := listening(b, true)
+	inlet := flow.NewInlet("r1", sourceEnv.Metrics, sourceEnv.Log)
 	inlet.Rewire(&flow.InletWiring{Channels: []flow.ChannelRef{channel}})
 
 	ctx, stop := context.WithCancel(context.Background())
@@ -83,7 +66,7 @@ func durableAgent(b *testing.B, channel flow.ChannelRef) time.Duration {
 	select {
 	case <-count.done:
 	case <-time.After(time.Minute):
-		b.Error(fmt.Errorf("%d lines missing after a minute", count.left))
+		b.Errorf("%d lines are missing after a minute", count.left)
 	}
 	b.ReportMetric(float64(lineCount)/time.Since(began).Seconds(), "delivered/s")
 	stop()

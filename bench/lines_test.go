@@ -170,12 +170,18 @@ func (c *counting) Write(ctx context.Context, events []event.Event) error {
 }
 
 func agentCopies(b *testing.B, acks bool, capacity, batch int) time.Duration {
-	addr := make(chan string, 1)
-	env := environment(metric.Source, "r1", "netcat")
+	env, source, addr := listening(b, acks)
+	return intoFile(b, env, source, lineCount, capacity, batch, func() { feed(b, <-addr, acks) })
+}
+
+// listening returns a netcat source with its environment, and where it tells its address once it runs.
+func listening(b *testing.B, acks bool) (env registry.Env, source sources.Source, addr <-chan string) {
+	told := make(chan string, 1)
+	env = environment(metric.Source, "r1", "netcat")
 	env.Listen = func(ctx context.Context, network, at string) (net.Listener, error) {
 		l, err := new(net.ListenConfig).Listen(ctx, network, at)
 		if err == nil {
-			addr <- l.Addr().String()
+			told <- l.Addr().String()
 		}
 		return l, err
 	}
@@ -183,7 +189,7 @@ func agentCopies(b *testing.B, acks bool, capacity, batch int) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	return intoFile(b, env, source, lineCount, capacity, batch, func() { feed(b, <-addr, acks) })
+	return env, source, told
 }
 
 func environment(kind metric.Kind, name, typ string) registry.Env {

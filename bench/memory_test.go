@@ -28,9 +28,9 @@ func openMemory(b *testing.B, capacity, transaction int) channels.Channel {
 	return c
 }
 
-// BenchmarkMemoryChannel hands prebuilt events from one goroutine to another.
+// BenchmarkMemoryChannel hands prebuilt events from one goroutine to another. The floors are the goals on two cores.
 func BenchmarkMemoryChannel(b *testing.B) {
-	for batch, floor := range map[int]float64{10: 20e6, 100: 100e6} {
+	for batch, floor := range map[int]float64{1: 0, 10: 20e6, 100: 100e6, 1000: 100e6} {
 		b.Run(fmt.Sprint("batch=", batch), func(b *testing.B) {
 			c := openMemory(b, 10_000, batch)
 			ctx := context.Background()
