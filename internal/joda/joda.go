@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Pattern is a compiled pattern. It may be used by many goroutines at once.
@@ -55,8 +56,9 @@ func Compile(pattern string) (*Pattern, error) {
 			}
 			i += n
 		default:
-			p.fields = append(p.fields, field{text: string(c)})
-			i++
+			_, n := utf8.DecodeRuneInString(pattern[i:])
+			p.fields = append(p.fields, field{text: pattern[i : i+n]})
+			i += n
 		}
 	}
 	for i := range p.fields[:max(0, len(p.fields)-1)] {
@@ -75,7 +77,7 @@ func quoted(s string) (text string, n int, err error) {
 	}
 	for n = 1; n < len(s); n++ {
 		if s[n] != '\'' {
-			text += string(s[n])
+			text += s[n : n+1]
 		} else if n+1 < len(s) && s[n+1] == '\'' {
 			text += "'"
 			n++
@@ -118,6 +120,9 @@ func (p *Pattern) Parse(text string, zone *time.Location) (time.Time, error) {
 		d.month, d.day = 1, d.yearDay
 	}
 	t := time.Date(d.year, time.Month(d.month), d.day, d.hour, d.minute, d.second, d.nano, d.zone)
+	if d.yearDay == 366 && t.Year() != d.year {
+		return time.Time{}, fmt.Errorf("%q: the year %d has no day 366", text, d.year)
+	}
 	if d.yearDay == 0 && t.Day() != d.day && t.Month() != time.Month(d.month) {
 		return time.Time{}, fmt.Errorf("%q: month %d of %d has no day %d", text, d.month, d.year, d.day)
 	}
@@ -199,6 +204,9 @@ func (d *date) number(f field, s string) (int, error) {
 	case 'S':
 		for i := n; i < 9; i++ {
 			v *= 10
+		}
+		for i := n; i > 9; i-- {
+			v /= 10
 		}
 		d.nano = v
 		return n, nil

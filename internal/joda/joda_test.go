@@ -56,6 +56,30 @@ func TestReadsAsJodaDoes(t *testing.T) {
 	}
 }
 
+func TestReadsLettersOfEveryAlphabetAndOddLengths(t *testing.T) {
+	day := time.Date(2012, 6, 12, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		pattern, text string
+		want          time.Time // zero: an error
+	}{
+		{"yyyy年MM月dd日", "2012年06月12日", day},
+		{"yyyy年MM月dd日", "2012月06月12日", time.Time{}},
+		{"dd'é'MM'é'yyyy", "12é06é2012", day},
+		{"dd'é'MM'é'yyyy", "12\xe906\xe92012", time.Time{}},
+		{"yyyy-MM-dd.SSSSSSSSSSSS", "2012-06-12.700000000009", day.Add(700 * time.Millisecond)},
+		{"yyyy-DDD", "2012-366", time.Date(2012, 12, 31, 0, 0, 0, 0, time.UTC)},
+		{"yyyy-DDD", "2013-366", time.Time{}},
+	} {
+		p, err := Compile(c.pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := p.Parse(c.text, time.UTC); !got.Equal(c.want) || (err != nil) != c.want.IsZero() {
+			t.Errorf("%s of %q: %v, %v, want %v", c.pattern, c.text, got, err, c.want)
+		}
+	}
+}
+
 func TestRefusesWhatItCannotRead(t *testing.T) {
 	for _, pattern := range []string{"yyyy-ww", "'open", "GGG"} {
 		if _, err := Compile(pattern); err == nil {
