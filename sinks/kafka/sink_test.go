@@ -238,13 +238,16 @@ func TestEventsThatCannotBeDelivered(t *testing.T) {
 			ev("x", "topic", "missing"),
 			ev("x", "part", "three"),
 			ev("x", "part", "99"),
+			ev("x", "part", "-1"),
+			ev("x", "part", "-5"),
+			ev("x", "part", "2147483647"),
 			ev(strings.Repeat("x", 2<<20)),
 			ev("good 2"),
 		}
 	}
 	t.Run("fail", func(t *testing.T) {
 		c := fake(t, kfake.SeedTopics(1, "t"))
-		for i := 1; i < 6; i++ {
+		for i := 1; i < len(bad())-1; i++ {
 			s, set := open(t, c, "partitionIdHeader", "part")
 			err := s.Write(t.Context(), bad()[i:i+1])
 			if err == nil || !strings.Contains(err.Error(), "onError") {
@@ -264,8 +267,8 @@ func TestEventsThatCannotBeDelivered(t *testing.T) {
 		if got := values(records(t, c, "t")); !slices.Equal(got, []string{"good 1", "good 2"}) {
 			t.Errorf("topic holds %v", got)
 		}
-		if n := metric.NewSink(set).Dropped.Value(); n != 5 {
-			t.Errorf("%d events counted as dropped, want 5", n)
+		if n := metric.NewSink(set).Dropped.Value(); n != 8 {
+			t.Errorf("%d events counted as dropped, want 8", n)
 		}
 	})
 	t.Run("file", func(t *testing.T) {
@@ -276,8 +279,8 @@ func TestEventsThatCannotBeDelivered(t *testing.T) {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(file)
-		if err != nil || strings.Count(string(b), "\n") != 5 {
-			t.Errorf("dead letters: %d lines, %v; want 5", strings.Count(string(b), "\n"), err)
+		if err != nil || strings.Count(string(b), "\n") != 8 {
+			t.Errorf("dead letters: %d lines, %v; want 8", strings.Count(string(b), "\n"), err)
 		}
 	})
 	t.Run("refused by the broker", func(t *testing.T) {
