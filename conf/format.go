@@ -51,9 +51,9 @@ func WriteGitHub(w io.Writer, issues []Issue) error {
 		if is.At.File != nil {
 			where = fmt.Sprintf("file=%s,line=%d,col=%d,endColumn=%d,", property.Replace(is.At.File.Name), is.At.Line, is.At.Column, is.At.EndColumn)
 		}
-		text := is.Message
+		text := Clean(is.Message)
 		if len(is.Help) > 0 {
-			text += "\nhelp: " + strings.Join(is.Help, " ")
+			text += "\nhelp: " + Clean(strings.Join(is.Help, " "))
 		}
 		if _, err := fmt.Fprintf(w, "::%s %stitle=%s::%s\n", command, where, is.Code, value.Replace(text)); err != nil {
 			return err

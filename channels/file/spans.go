@@ -37,12 +37,6 @@ func (s *spans) addAll(o spans) {
 	}
 }
 
-// overlaps tells whether the set holds any of [from, to).
-func (s spans) overlaps(from, to uint64) bool {
-	i := sort.Search(len(s), func(i int) bool { return s[i].to > from })
-	return i < len(s) && s[i].from < to
-}
-
 // covers tells whether the set holds all of [from, to).
 func (s spans) covers(from, to uint64) bool {
 	if from >= to {
@@ -110,8 +104,6 @@ func (d *doneSet) addAll(s spans) {
 		d.add(x.from, x.to)
 	}
 }
-
-func (d *doneSet) overlaps(from, to uint64) bool { return from < d.floor || d.above.overlaps(from, to) }
 
 func (d *doneSet) covers(from, to uint64) bool {
 	return to <= d.floor || d.above.covers(max(from, d.floor), to)

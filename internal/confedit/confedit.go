@@ -179,12 +179,21 @@ func (t *Text) masked(i int, text string) string {
 	if t.file.Secret(i + 1) {
 		return mask(text, i > t.lines[i].first)
 	}
-	if key, ok := strings.CutPrefix(strings.TrimLeft(text, " \t\f"), "#"); ok {
-		if before, _, ok := strings.Cut(key, "="); ok && conf.SecretKey(strings.TrimSpace(before)) {
-			return "#" + before + "= " + conf.Mask
-		}
+	if property := strings.TrimLeft(text, " \t\f#!"); property != text && looksSecret(property) {
+		return text[:len(text)-len(property)] + mask(property, false)
 	}
 	return conf.MaskURLs(text)
+}
+
+// looksSecret tells whether the text of a comment is a property that holds a secret. A sentence is none: its words are
+// neither keys with dots nor in front of an equals sign or a colon.
+func looksSecret(text string) bool {
+	end := strings.IndexAny(text, " \t\f:=")
+	if end < 0 || !conf.SecretKey(text[:end]) {
+		return false
+	}
+	rest := strings.TrimLeft(text[end:], " \t\f")
+	return strings.Contains(text[:end], ".") || strings.HasPrefix(rest, "=") || strings.HasPrefix(rest, ":")
 }
 
 // mask hides the value on a line. One that continues another has nothing else.

@@ -98,14 +98,14 @@ func TestPatchTakesTheDiff(t *testing.T) {
 
 func TestSecretsAreNotInTheDiff(t *testing.T) {
 	text, _ := parse(t, "a1.sinks = k1\na1.sinks.k1.password = hunter2\n"+
-		"#a1.sinks.k1.token = hunter2\na1.sinks.k1.secret hun\\\n  ter2\na1.sinks.k1.url = http://hunter2:x@host/\n")
+		"#a1.sinks.k1.token = hunter2\n ! a1.sinks.k1.token: hunter2\n## password of k1\n#a1.sinks.k1.token hunter2\na1.sinks.k1.secret hun\\\n  ter2\na1.sinks.k1.url = http://hunter2:x@host/\n")
 	text.Comment(2, "no")
 	text.Below(1, "x = y")
 	var diff bytes.Buffer
 	if err := text.WriteDiff(&diff); err != nil {
 		t.Fatal(err)
 	}
-	if out := diff.String(); strings.Contains(out, "hun") || strings.Contains(out, "ter2") || !strings.Contains(out, "+# no: a1.sinks.k1.password = "+conf.Mask) {
+	if out := diff.String(); strings.Contains(out, "hun") || strings.Contains(out, "ter2") || !strings.Contains(out, "## password of k1\n") || !strings.Contains(out, "+# no: a1.sinks.k1.password = "+conf.Mask) {
 		t.Error(out)
 	}
 	if !bytes.Contains(text.Bytes(), []byte("# no: a1.sinks.k1.password = hunter2\n")) {
