@@ -114,7 +114,7 @@ func (r *resolver) newFilter(agent string, item Item, entries []*entry) *filter 
 		}
 	case "hadoop":
 		return r.breakFilter(f, RefusedType(n, typ, "config filter",
-			"a Java keystore cannot be read here: give the secret by ${file:UTF-8:/path}, ${env:NAME}, ${cred:name} or an external filter"))
+			"credential stores of Hadoop are not read here: give the secret by ${file:UTF-8:/path}, ${env:NAME}, ${cred:name} or an external filter"))
 	default:
 		return r.breakFilter(f, UnknownType(n, typ, "config filter", []string{"env", "external"}))
 	}

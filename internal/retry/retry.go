@@ -33,7 +33,10 @@ func (s Settings) Backoff() Backoff { return Backoff{Step: s.Step, Max: s.Max} }
 // Next returns how long to wait now.
 func (b *Backoff) Next() time.Duration {
 	b.tries++
-	return min(time.Duration(b.tries)*b.Step, b.Max)
+	if b.Step > 0 && time.Duration(b.tries) > b.Max/b.Step { // the product may be more than a Duration holds
+		return b.Max
+	}
+	return time.Duration(b.tries) * b.Step
 }
 
 // Reset starts over after a success.
