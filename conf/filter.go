@@ -76,8 +76,9 @@ func (r *resolver) newFilter(agent string, item Item, entries []*entry) *filter 
 	n := &Node{Agent: agent, Family: "configfilters", Name: item.Name, Listed: item.At}
 	for _, e := range entries {
 		if key, ok := strings.CutPrefix(e.key, n.Path()+"."); ok {
-			r.resolve(e)
-			n.Props = append(n.Props, e.property(key))
+			if r.resolve(e); e.value != "" { // as of every other component: no value is no property
+				n.Props = append(n.Props, e.property(key))
+			}
 		}
 	}
 	f := &filter{node: n, cache: map[string]found{}}

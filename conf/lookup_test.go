@@ -145,6 +145,15 @@ func TestPropertiesThatDoubleEachOtherEnd(t *testing.T) {
 	}
 }
 
+// Without its command there would be the key alone, and that would be run.
+func TestFilterWithoutACommandRunsNothing(t *testing.T) {
+	p, issues := value(t, testEnv, "${f1['true']}", "a1.configfilters = f1", "a1.configfilters.f1.type = external",
+		"a1.configfilters.f1.command = ${env:EMPTY}")
+	if !p.Broken || !strings.Contains(brief(issues), "config filter f1 needs `command`") {
+		t.Errorf("%+v\n%s\nwant an error", p, brief(issues))
+	}
+}
+
 func TestFilterCommandIsBounded(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
