@@ -36,9 +36,9 @@ func TestFirstHourWithoutServers(t *testing.T) {
 
 // TestRealFirstHour runs the whole page.
 func TestRealFirstHour(t *testing.T) {
-	h := service.Shared(t, service.HDFS{Datanodes: 1})
-	k := service.Shared(t, service.Kafka{})
-	s := service.Shared(t, service.OpenSearch{})
+	h := service.Start(t, service.HDFS{})
+	k := service.Start(t, service.Kafka{})
+	s := service.Start(t, service.OpenSearch{})
 	r := newReader(t)
 	search, err := url.Parse(s.URL)
 	if err != nil {
