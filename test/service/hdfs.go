@@ -187,11 +187,7 @@ func (h *HDFSServer) URL() string { return "hdfs://" + h.Addr() }
 // ConfDir holds core-site.xml and hdfs-site.xml, fit for HADOOP_CONF_DIR.
 func (h *HDFSServer) ConfDir() string { return filepath.Join(h.run.Dir, "conf") }
 
-// LiveDatanodes asks the namenode how many datanodes it counts on.
-func (h *HDFSServer) LiveDatanodes(ctx context.Context) (int, error) {
-	return liveDatanodes(ctx, h.http)
-}
-
+// liveDatanodes asks the namenode with that HTTP port how many datanodes it counts on.
 func liveDatanodes(ctx context.Context, httpPort int) (int, error) {
 	var bean struct{ NumLiveDataNodes int }
 	err := jmx(ctx, httpPort, "Hadoop:service=NameNode,name=FSNamesystemState", &bean)

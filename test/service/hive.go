@@ -144,6 +144,3 @@ func (h *HiveServer) MetastoreAddr() string { return "127.0.0.1:" + strconv.Itoa
 
 // Addr is HiveServer2's host:port.
 func (h *HiveServer) Addr() string { return "127.0.0.1:" + strconv.Itoa(h.server) }
-
-// WarehouseDir is where managed tables lie.
-func (h *HiveServer) WarehouseDir() string { return filepath.Join(h.run.Dir, "warehouse") }

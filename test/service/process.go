@@ -137,9 +137,6 @@ func (p *Process) Freeze() {
 // Thaw continues a frozen process.
 func (p *Process) Thaw() { p.signal(syscall.SIGCONT) }
 
-// Terminate sends SIGTERM and does not wait.
-func (p *Process) Terminate() { p.signal(syscall.SIGTERM) }
-
 // Signal sends any signal to the process alone, not to its children.
 func (p *Process) Signal(sig os.Signal) error { return p.cmd.Process.Signal(sig) }
 
