@@ -9,9 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"github.com/go-zookeeper/zk"
 )
 
 // webConf serves text, which changes with its etag, to those who know the password.
@@ -103,6 +107,65 @@ func TestAConfigurationThatCannotBeFetchedIsAnError(t *testing.T) {
 		}
 	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
+// calmNode is a ZooKeeper node that changes when the test says so.
+type calmNode struct {
+	mu      sync.Mutex
+	text    string
+	watches []chan zk.Event
+}
+
+func (n *calmNode) Get(string) ([]byte, *zk.Stat, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return []byte(n.text), nil, nil
+}
+
+func (n *calmNode) GetW(string) ([]byte, *zk.Stat, <-chan zk.Event, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.watches = append(n.watches, make(chan zk.Event, 1))
+	return []byte(n.text), nil, n.watches[len(n.watches)-1], nil
+}
+
+func (n *calmNode) Close() {}
+
+// set changes the node and tells the last watch, and returns how many there were.
+func (n *calmNode) set(text string) int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.text = text
+	n.watches[len(n.watches)-1] <- zk.Event{}
+	return len(n.watches)
+}
+
+func TestNodeIsWatchedOnceUntilItChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		node := &calmNode{text: "one"}
+		z := &zkNode{servers: []string{"h:1"}, node: "/a1", file: filepath.Join(t.TempDir(), "flume.conf"), conn: node}
+		if _, err := z.fetch(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			z.follow(ctx, time.Second, slog.New(slog.DiscardHandler))
+		}()
+		for watches, text := range []string{"two", "three"} {
+			time.Sleep(time.Minute) // looks
+			if n := node.set(text); n != watches+1 {
+				t.Errorf("%d watches before %s, want %d", n, text, watches+1)
+			}
+			time.Sleep(time.Millisecond)
+			if got, err := os.ReadFile(z.file); err != nil || string(got) != text {
+				t.Errorf("the copy is %q, %v, want %q", got, err, text)
+			}
+		}
+		cancel()
+		<-ended
+	})
 }
 
 func TestZooKeeperThatIsNotThereIsAnError(t *testing.T) {

@@ -28,11 +28,18 @@ type zkNode struct {
 	file    string // of the copy
 
 	mu      sync.Mutex // one look at a time
-	conn    *zk.Conn
+	conn    zkConn
 	changed <-chan zk.Event // of the node since the last look, nil where nothing watches it
 }
 
 var _ origin = (*zkNode)(nil)
+
+// zkConn is what is used of a zk.Conn.
+type zkConn interface {
+	Get(path string) ([]byte, *zk.Stat, error)
+	GetW(path string) ([]byte, *zk.Stat, <-chan zk.Event, error)
+	Close()
+}
 
 // newZKNode reads what --zkConnString says: host:port,host:port and perhaps a path that all nodes are below.
 func newZKNode(connect, base, agent, file string) (*zkNode, error) {
@@ -108,6 +115,10 @@ func (z *zkNode) look(ctx context.Context) (text []byte, watch <-chan zk.Event, 
 	}
 	stop := context.AfterFunc(ctx, z.conn.Close) // ends the call below
 	defer stop()
+	if z.changed != nil { // the library keeps every watch until the node changes: one is enough
+		text, _, err = z.conn.Get(z.node)
+		return text, z.changed, err
+	}
 	text, _, watch, err = z.conn.GetW(z.node)
 	return text, watch, err
 }
@@ -137,6 +148,11 @@ func (z *zkNode) follow(ctx context.Context, every time.Duration, log *slog.Logg
 			return
 		case <-changed:
 			timer.Stop()
+			z.mu.Lock()
+			if z.changed == changed { // it tells once
+				z.changed = nil
+			}
+			z.mu.Unlock()
 		case <-timer.C:
 		}
 		_, err := z.fetch(ctx)
