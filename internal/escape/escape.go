@@ -32,8 +32,11 @@ type Options struct {
 	Reserved string
 }
 
-// internMax is the number of texts that a template remembers: more than the files or topics that are in use at a time.
-const internMax = 4096
+// What a template remembers, so that events with long headers cannot fill the memory.
+const (
+	internMax     = 4096 // texts: more than the files or topics that are in use at a time
+	internLongest = 4096 // bytes of one: a longer one is no path that a file system takes (PATH_MAX)
+)
 
 // Template is a compiled template. It remembers its last results, so it is used by one goroutine at a time.
 type Template struct {
@@ -218,7 +221,9 @@ func (t *Template) build() error {
 			clear(t.interned)
 		}
 		r = rendered{string(dst), confined}
-		t.interned[r.text] = r
+		if len(dst) <= internLongest {
+			t.interned[r.text] = r
+		}
 	}
 	t.text, t.made = r, true
 	return nil

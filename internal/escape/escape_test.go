@@ -132,6 +132,21 @@ func TestMemoryNeverShows(t *testing.T) {
 
 func itoa(n int64) string { return strconv.FormatInt(n, 10) }
 
+func TestLongTextsAreNotRemembered(t *testing.T) {
+	tp := compile(t, "/logs/%{h}", Options{})
+	long := strings.Repeat("x", internLongest)
+	for i := range 100 {
+		for _, value := range []string{itoa(int64(i)), itoa(int64(i)) + long} {
+			if got := render(t, tp, ev("h", value)); got != "/logs/"+value {
+				t.Fatalf("%d: %d bytes, want %d", i, len(got), len("/logs/"+value))
+			}
+		}
+	}
+	if n := len(tp.interned); n != 100 {
+		t.Errorf("%d texts are remembered, want the 100 short ones", n)
+	}
+}
+
 func TestTimestampIsNeededByAnySingleLetter(t *testing.T) {
 	for _, in := range []string{"%Y", "%%", "%q", "%t"} {
 		tp := compile(t, in, Options{})
