@@ -60,8 +60,9 @@ func besideLibrary(b *testing.B, root string, bare hadoop.FS, fileType string, s
 	}
 	var ours []sinks.Sink
 	var theirs []hadoop.File
+	dir := fmt.Sprintf("/bare/%s-%d-%d", fileType, size, time.Now().UnixNano()) // of this run, where -count wants several
 	for i := range rounds {
-		f, err := bare.Create(b.Context(), fmt.Sprintf("/bare/%s-%d/%d", fileType, size, i))
+		f, err := bare.Create(b.Context(), fmt.Sprintf("%s/%d", dir, i))
 		if err != nil {
 			b.Fatal(err)
 		}
