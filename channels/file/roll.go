@@ -43,11 +43,19 @@ func (c *Channel) roll(l *lane, avoid *dataDir) error {
 	l.link, l.off, l.ordinal = &f, pageSize, 0
 	seg.lane, l.active, l.synced = l.id, seg, pageSize
 	l.segs = append(l.segs, seg)
-	if c.segSize < usualSegment || len(l.segs) > longQueue {
+	if c.segSize < usualSegment || l.reservedLocked() > longQueue*c.segSize {
 		c.segSize = min(2*c.segSize, c.set.segmentSize())
 	}
 	c.kickKeeper()
 	return nil
+}
+
+// reservedLocked returns the bytes of the lane's files. Small ones, made while a commit waits, are no long queue.
+func (l *lane) reservedLocked() (n int64) {
+	for _, s := range l.segs {
+		n += s.size
+	}
+	return n
 }
 
 // takeSegment returns a segment for the lane: its directory's spare, a new one, or one of another directory.

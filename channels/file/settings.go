@@ -152,8 +152,8 @@ const (
 	usualSegment = 64 << 20
 	maxSegment   = 256 << 20
 
-	// longQueue is how many files a lane may have before they grow beyond usualSegment. Where a sink keeps up there are three:
-	// the one that is written, and two that wait for the next checkpoint.
+	// longQueue is how many files of the present size a lane may fill before they grow beyond usualSegment. Where a sink keeps
+	// up there are three: the one that is written, and two that wait for the next checkpoint.
 	longQueue = 4
 )
 
