@@ -404,6 +404,8 @@ a1.sinks.k1.hdfs.rollSize = 16777216
 		}
 	}
 	wait()
+	ctx, cancel = context.WithTimeout(t.Context(), flowLimit) // a file may be recovered when its lease is a minute old
+	defer cancel()
 	awaitCommitted(ctx, t, k, "hdfs", "hdfs-from")
 	if err := a.AwaitEmpty(ctx, "c1"); err != nil {
 		t.Fatal(err)
