@@ -16,3 +16,6 @@ func forget(name string, bytes int64) error {
 	defer f.Close()
 	return unix.Fallocate(int(f.Fd()), unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, 0, bytes)
 }
+
+// flush writes to the disk what waits to be written.
+func flush() { unix.Sync() }

@@ -128,10 +128,8 @@ func compare(ctx context.Context, j job, with []peer, rounds int) (result, error
 // round sends one round's lines and returns once all that is expected of them has happened: they are out, answered, or read
 // to the end.
 func (s *server) round(ctx context.Context, j job, lines int) (took, cpu time.Duration, err error) {
-	if !j.null { // what comes in, or is queued, is as much as what comes out
-		if err := warm(s.work, 2*int64(lines)*lineBytes); err != nil {
-			return 0, 0, err
-		}
+	if err := s.settle(j, lines); err != nil {
+		return 0, 0, err
 	}
 	before, err := s.cpu()
 	if err != nil {

@@ -20,20 +20,23 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:]); err != nil {
+	var err error
+	if len(os.Args) > 1 && os.Args[1] == copierVerb {
+		err = copier(os.Args[2:]) // a signal ends it at once
+	} else {
+		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+		err = run(ctx, os.Args[1:])
+		stop()
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "peers:", err)
 		os.Exit(1)
 	}
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) > 0 && args[0] == copierVerb {
-		return copier(args[1:])
-	}
 	flags := flag.NewFlagSet("peers", flag.ContinueOnError)
-	rounds := flags.Int("rounds", 5, "measured rounds of each job")
+	rounds := flags.Int("rounds", 6, "measured rounds of each job; an even number has each order as often")
 	only := flags.String("only", "", "jobs, separated by commas: "+strings.Join(jobNames(), ", "))
 	with := flags.String("with", "", "peers, separated by commas: "+strings.Join(peerNames(), ", "))
 	readme := flags.String("readme", "", "file into which the table is written between its markers")
