@@ -84,7 +84,8 @@ func (conf Kerberos) startMIT(ctx context.Context, r *Run) (*KerberosServer, err
 	if err != nil {
 		return nil, err
 	}
-	if k.Krb5Conf, err = r.WriteFile("conf/krb5.conf", fmt.Sprintf(krb5Conf, "clockskew = 1", port)); err != nil {
+	// Seconds for which an ended ticket is still taken, and how late a busy machine may be with the answer to a log-in.
+	if k.Krb5Conf, err = r.WriteFile("conf/krb5.conf", fmt.Sprintf(krb5Conf, "clockskew = 4", port)); err != nil {
 		return nil, err
 	}
 	k.env = append(slices.Clone(programs.env), "KRB5_CONFIG="+k.Krb5Conf, "KRB5_KDC_PROFILE="+profile)
