@@ -273,7 +273,7 @@ func (k *sink) status() ComponentStatus {
 	c := ComponentStatus{Kind: metric.Sink, Name: k.name, Type: k.plan.Entry.Name}
 	k.health.into(&c)
 	f := k.sink.Status()
-	c.Delivered = f.Delivered
+	c.Delivered, c.Dropped = f.Delivered, metric.NewSink(k.set).Dropped.Value()
 	if c.State == Running || State(f.State) != Running {
 		c.State, c.Since = State(f.State), f.Since
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"goflume/conf"
+	"goflume/internal/metric"
 )
 
 func TestStartAndStopOrder(t *testing.T) {
@@ -131,6 +132,16 @@ func TestChannelIsStoppedOnceItHasClosed(t *testing.T) {
 			t.Errorf("stopped at %v, want %v, when the channel had closed", time.UnixMilli(stopped), want)
 		}
 	})
+}
+
+func TestStatusHasWhatASinkHasDropped(t *testing.T) {
+	newStage(t)
+	a := start(t, simple()...)
+	metric.NewSink(a.now.sinks["k1"].set).Dropped.Add(2)
+	if got := component(t, a, "k1").Dropped; got != 2 {
+		t.Errorf("%d events dropped, want 2", got)
+	}
+	a.Stop(t.Context())
 }
 
 func TestPortInUseIsRetried(t *testing.T) {

@@ -47,6 +47,7 @@ type ComponentStatus struct {
 	ErrorAt   time.Time // of LastError
 	Errors    int       // failures since the start
 	Delivered bool      // sinks: a batch was delivered, or the destination was reached, since the start
+	Dropped   int64     // sinks: events dropped or filed since the start, as onError says
 	Addresses []string  // sources: where they listen now
 	Sick      bool      // channels: it says that it cannot take or keep events now
 }

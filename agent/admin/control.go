@@ -82,6 +82,7 @@ type jsonComponent struct {
 	LastError string      `json:"lastError,omitempty"`
 	ErrorAt   *time.Time  `json:"errorAt,omitempty"`
 	Delivered *bool       `json:"delivered,omitempty"`
+	Dropped   int64       `json:"dropped,omitempty"`
 	Addresses []string    `json:"addresses,omitempty"`
 }
 
@@ -90,7 +91,7 @@ func statusOf(s agent.Status) jsonStatus {
 		Generation: s.Generation, Loaded: s.Loaded, Refused: s.ReloadErr, Components: []jsonComponent{}}
 	for _, c := range s.Components {
 		p := jsonComponent{Kind: strings.ToLower(string(c.Kind)), Name: c.Name, Type: c.Type, State: c.State, Since: c.Since,
-			Errors: c.Errors, LastError: c.LastError, Addresses: c.Addresses}
+			Errors: c.Errors, LastError: c.LastError, Dropped: c.Dropped, Addresses: c.Addresses}
 		if !c.ErrorAt.IsZero() {
 			p.ErrorAt = &c.ErrorAt
 		}

@@ -51,7 +51,7 @@ func TestStatusForPrograms(t *testing.T) {
 	status := func() agent.Status {
 		s := testStatus()
 		s.Components[2].Addresses = []string{"127.0.0.1:44444"}
-		s.Components[1].LastError = "away"
+		s.Components[1].LastError, s.Components[1].Dropped = "away", 7
 		return s
 	}
 	r := httptest.NewRequest("GET", "http://localhost/api/v1/status", nil)
@@ -65,7 +65,7 @@ func TestStatusForPrograms(t *testing.T) {
 		t.Errorf("status: %+v", got)
 	}
 	k1, r1 := got.Components[1], got.Components[2]
-	if k1.Kind != "sink" || k1.State != agent.Running || k1.LastError != "away" || k1.Delivered == nil || *k1.Delivered {
+	if k1.Kind != "sink" || k1.State != agent.Running || k1.LastError != "away" || k1.Delivered == nil || *k1.Delivered || k1.Dropped != 7 {
 		t.Errorf("sink: %+v", k1)
 	}
 	if r1.Kind != "source" || r1.Delivered != nil || len(r1.Addresses) != 1 {

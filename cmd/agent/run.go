@@ -495,11 +495,7 @@ func (r *runner) farewell(end agent.End) int {
 	for _, name := range slices.Sorted(maps.Keys(end.Kept)) {
 		said = append(said, fmt.Sprintf("%s keeps %d", name, end.Kept[name]))
 	}
-	delivered := fmt.Sprintf("%d delivered", end.Delivered)
-	if end.Dropped > 0 {
-		delivered += fmt.Sprintf(", %d dropped", end.Dropped)
-	}
-	line := fmt.Sprintf("draining: %s, sinks closed · %d received, %s, %d left · bye", strings.Join(said, ", "), end.Received, delivered, lost)
+	line := fmt.Sprintf("draining: %s, sinks closed · %d received, %s, %d left · bye", strings.Join(said, ", "), end.Received, delivered(end.Delivered, end.Dropped), lost)
 	if lost > 0 {
 		r.log.Error(line)
 		return exitTempFail

@@ -28,6 +28,7 @@ type running struct {
 		Kind, Name, Type, State, LastError string
 		Since                              time.Time
 		Errors                             int
+		Dropped                            int64
 	}
 }
 
@@ -65,6 +66,15 @@ func showStatus(o *options, std streams) int {
 	return exitOK
 }
 
+// delivered says how many events sinks delivered, and how many they dropped if they did.
+func delivered(n any, dropped int64) string {
+	text := fmt.Sprint(n, " delivered")
+	if dropped > 0 {
+		text += fmt.Sprintf(", %d dropped", dropped)
+	}
+	return text
+}
+
 // write shows the agent in a line and each component in one of a table.
 func (r running) write(w io.Writer, counts map[string]map[string]string, now time.Time) {
 	how := "starting"
@@ -92,7 +102,7 @@ func (r running) write(w io.Writer, counts map[string]map[string]string, now tim
 				did += " of " + n["ChannelCapacity"]
 			}
 		case "sink":
-			did = n["EventDrainSuccessCount"] + " delivered"
+			did = delivered(n["EventDrainSuccessCount"], c.Dropped)
 		}
 		why := ""
 		if c.Errors > 0 {
