@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// rest is how long the machine has before a round to end what the one before has begun.
-const rest = 300 * time.Millisecond
+// breather is how long the machine has before a round to end what the one before has begun.
+const breather = 300 * time.Millisecond
 
 // settle has every program find the machine alike, whoever came before it: nothing waits to be written to the disk, and what
 // the round will write goes into memory that was just given back. A virtual machine may have to get other memory from its
@@ -19,7 +19,7 @@ func (s *server) settle(j job, lines int) error {
 		}
 	}
 	flush()
-	time.Sleep(rest)
+	time.Sleep(breather)
 	return nil
 }
 
