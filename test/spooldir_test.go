@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -326,7 +325,8 @@ a1.sinks.k1.sink.pathManager.prefix = part-
 `
 
 // TestRealSpooldirKilledLosesNothing kills the agent while it reads one large file and many small ones that keep coming.
-// Doubles are a batch of the source and one of the sink for each kill; torn is at most the line that the sink wrote then.
+// It is killed when it has read so much, a third of the times in the small ones, however fast it is. Doubles are a batch
+// of the source and one of the sink for each kill; torn is at most the line that the sink wrote then.
 func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 	const width, perSmall, batch, sinkBatch = 200, 3, 1000, 5000
 	s := spoolKills
@@ -367,21 +367,18 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 		}
 	})
 	var peak int64
-	seed := rand.Uint64()
-	random := rand.New(rand.NewPCG(seed, 0))
-	killed := 0
-	finished := func() bool {
-		names, err := filepath.Glob(filepath.Join(dir, "*.COMPLETED"))
-		return err == nil && len(names) == s.smallFiles+1
-	}
-	for ; killed < s.kills && !finished(); killed++ {
-		if err := a.AwaitReady(ctx); err != nil {
-			t.Fatal(err)
+	kill := func(at int, unit string, progress func() int) {
+		err := a.AwaitReady(ctx)
+		if err == nil {
+			err = service.Await(ctx, fmt.Sprintf("%d %s", at, unit), func(context.Context) error {
+				if n := progress(); n < at {
+					return fmt.Errorf("%d are read", n)
+				}
+				return nil
+			}, a.Process)
 		}
-		select {
-		case <-time.After(time.Duration(random.IntN(int(s.pause)))):
-		case <-ctx.Done():
-			t.Fatal(ctx.Err())
+		if err != nil {
+			t.Fatal(err)
 		}
 		peak = max(peak, peakMemory(t, a.Pid()))
 		a.Kill()
@@ -389,10 +386,33 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	completed := func() int {
+		names, err := filepath.Glob(filepath.Join(dir, "*.COMPLETED"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(names)
+	}
+	for _, at := range kills(t, s.kills-s.kills/3, s.largeLines) {
+		kill(at, "lines of the large file", func() int {
+			if completed() > 0 {
+				return s.largeLines
+			}
+			meta, err := os.ReadFile(filepath.Join(dir, ".flumespool", ".flumespool-main.meta"))
+			if err != nil {
+				return 0
+			}
+			bytes, _ := offset(meta)
+			return int(bytes) / width
+		})
+	}
+	for _, at := range kills(t, s.kills/3, s.smallFiles) {
+		kill(at, "files", completed)
+	}
 	feed.Wait()
 	err := service.Await(ctx, "the end of all files", func(context.Context) error {
-		if !finished() {
-			return errors.New("some are left")
+		if n := completed(); n < s.smallFiles+1 {
+			return fmt.Errorf("%d are left", s.smallFiles+1-n)
 		}
 		return nil
 	}, a.Process)
@@ -408,12 +428,9 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	v := l.Verdict()
-	t.Logf("seed %d, %d kills, at most %d MB: %v", seed, killed, peak>>20, v)
-	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > killed || v.Torn != v.Halves || v.Duplicates > killed*(batch+sinkBatch) {
-		t.Errorf("want %d distinct lines, at most %d torn, which arrived whole as well, and %d doubles", all, killed, killed*(batch+sinkBatch))
-	}
-	if killed < s.kills/2 {
-		t.Errorf("all was read after %d kills, want at least %d", killed, s.kills/2)
+	t.Logf("%d kills, at most %d MB: %v", s.kills, peak>>20, v)
+	if all := s.largeLines + s.smallFiles*perSmall; v.Distinct != all || v.Torn > s.kills || v.Torn != v.Halves || v.Duplicates > s.kills*(batch+sinkBatch) {
+		t.Errorf("want %d distinct lines, at most %d torn, which arrived whole as well, and %d doubles", all, s.kills, s.kills*(batch+sinkBatch))
 	}
 	if peak > 512<<20 {
 		t.Errorf("the agent took up to %d MB", peak>>20)
@@ -444,6 +461,5 @@ func peakMemory(t *testing.T, pid int) int64 {
 // spoolSize is how much a test of kills does.
 type spoolSize struct {
 	kills, largeLines, smallFiles int
-	pause                         time.Duration // at most, before a kill
 	limit                         time.Duration
 }
