@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"goflume/event"
@@ -61,38 +62,40 @@ func TestFilesRollByCountAndSize(t *testing.T) {
 }
 
 func TestFilesCloseByAgeAndWhenIdle(t *testing.T) {
-	dir := t.TempDir()
-	s := opened(t, testEnv(t, t.TempDir()), plain+"hdfs.path = file://"+dir+"/%{d}\nhdfs.rollInterval = 60\nhdfs.idleTimeout = 10")
-	e := func(d, body string) event.Event {
-		return event.Event{Headers: []event.Header{{Key: "d", Value: d}}, Body: []byte(body)}
-	}
-	if err := s.Write(t.Context(), []event.Event{e("x", "1"), e("y", "2")}); err != nil {
-		t.Fatal(err)
-	}
-	now := time.Now()
-	tick := func(after time.Duration) time.Duration {
-		t.Helper()
-		next, err := s.Tick(t.Context(), now.Add(after))
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) { // however slow the disk, the files are of one moment
+		dir := t.TempDir()
+		s := opened(t, testEnv(t, t.TempDir()), plain+"hdfs.path = file://"+dir+"/%{d}\nhdfs.rollInterval = 60\nhdfs.idleTimeout = 10")
+		e := func(d, body string) event.Event {
+			return event.Event{Headers: []event.Header{{Key: "d", Value: d}}, Body: []byte(body)}
+		}
+		if err := s.Write(t.Context(), []event.Event{e("x", "1"), e("y", "2")}); err != nil {
 			t.Fatal(err)
 		}
-		if next.IsZero() {
-			return 0
+		now := time.Now()
+		tick := func(after time.Duration) time.Duration {
+			t.Helper()
+			next, err := s.Tick(t.Context(), now.Add(after))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if next.IsZero() {
+				return 0
+			}
+			return next.Sub(now).Round(time.Second)
 		}
-		return next.Sub(now).Round(time.Second)
-	}
-	if d := tick(0); d != 10*time.Second {
-		t.Errorf("next tick in %v, want 10s", d)
-	}
-	s.buckets[place{dir + "/x", "FlumeData"}].file.idle = now.Add(55 * time.Second)
-	if d := tick(11 * time.Second); d != 60*time.Second {
-		t.Errorf("next tick in %v, want 60s, the age of x", d)
-	}
-	wantTree(t, tree(t, dir), map[string]string{"x/FlumeData.#1.tmp": "1\n", "y/FlumeData.#1": "2\n"})
-	if d := tick(61 * time.Second); d != 0 {
-		t.Errorf("next tick in %v, want none", d)
-	}
-	wantTree(t, tree(t, dir), map[string]string{"x/FlumeData.#1": "1\n", "y/FlumeData.#1": "2\n"})
+		if d := tick(0); d != 10*time.Second {
+			t.Errorf("next tick in %v, want 10s", d)
+		}
+		s.buckets[place{dir + "/x", "FlumeData"}].file.idle = now.Add(55 * time.Second)
+		if d := tick(11 * time.Second); d != 60*time.Second {
+			t.Errorf("next tick in %v, want 60s, the age of x", d)
+		}
+		wantTree(t, tree(t, dir), map[string]string{"x/FlumeData.#1.tmp": "1\n", "y/FlumeData.#1": "2\n"})
+		if d := tick(61 * time.Second); d != 0 {
+			t.Errorf("next tick in %v, want none", d)
+		}
+		wantTree(t, tree(t, dir), map[string]string{"x/FlumeData.#1": "1\n", "y/FlumeData.#1": "2\n"})
+	})
 }
 
 func TestTheEldestFileMakesRoom(t *testing.T) {
