@@ -198,7 +198,7 @@ func TestRecordTooLargeForItsTopic(t *testing.T) {
 func TestUnknownTopicIsTheRecordsFault(t *testing.T) {
 	c := fake(t)
 	cfg := quick(t, c)
-	cfg.MaxBlock = 2 * time.Second
+	cfg.MaxBlock = 4 * time.Second // within half of it a broker has to say that it knows no such topic
 	p := open(t, cfg)
 	for _, name := range []string{"missing", "bad/name", "", "..", strings.Repeat("x", 250)} {
 		var rec *RecordError

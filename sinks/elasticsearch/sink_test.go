@@ -334,12 +334,14 @@ const nobody = "http://127.0.0.1:1"
 func TestADeadHostIsLeftAside(t *testing.T) {
 	f := newFake(t)
 	k, env, _ := open(t, nil, nobody, f.URL)
+	began := time.Now()
 	for i := range 6 {
 		write(t, k, fmt.Sprint(i))
 	}
 	f.holds(t, "0 1 2 3 4 5")
-	if n := metric.NewSink(env.Metrics).ConnectionFailed.Value(); n != 1 {
-		t.Errorf("%d connections failed, want 1: the dead host was asked again", n)
+	most := 1 + int64(time.Since(began)/firstAside) // its time is over, on a slow machine
+	if n := metric.NewSink(env.Metrics).ConnectionFailed.Value(); n < 1 || n > most {
+		t.Errorf("%d connections failed, want 1 to %d: the dead host was asked again", n, most)
 	}
 }
 

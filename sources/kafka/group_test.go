@@ -36,7 +36,8 @@ func TestJoiningWaitsForASlowMember(t *testing.T) {
 		<-hold
 		return nil
 	}}
-	slow, _ := build(t, c, nil)
+	const patient = "kafka.consumer.max.poll.interval.ms" // the slow member is not given up
+	slow, _ := build(t, c, nil, patient, "30000")
 	run(t, slow, out)
 	<-busy
 
@@ -51,10 +52,10 @@ func TestJoiningWaitsForASlowMember(t *testing.T) {
 		if err != nil {
 			failed.Add(1)
 		}
-	}, "kafka.consumer.request.timeout.ms", "200")
+	}, patient, "30000", "kafka.consumer.request.timeout.ms", "1000") // enough for the other answers, on a slow machine
 	run(t, waiting, &flowtest.Recorder{})
 	until(t, "the request to join", func() bool { return joins.Load() > 0 })
-	if err := retry.Sleep(t.Context(), time.Second); err != nil { // five time-outs
+	if err := retry.Sleep(t.Context(), 3*time.Second); err != nil { // three time-outs
 		t.Fatal(err)
 	}
 	close(hold)

@@ -90,7 +90,7 @@ func send(t *testing.T, conn net.Conn, datagrams ...string) {
 
 func wait(t *testing.T, out *flowtest.Recorder, n int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	out.Wait(ctx, t, n)
 }

@@ -243,7 +243,7 @@ func TestSilenceEndsAConnection(t *testing.T) {
 	t.Cleanup(func() { close(mute) }) // before the server is closed
 	s := settings(x)
 	s.Keywords = nil
-	out, _, _ := startImpatient(t, s, 500*time.Millisecond)
+	out, _, _ := startImpatient(t, s, 2*time.Second) // enough for the answer that comes, on a slow machine
 	if got := ids(t, wait(t, out, 1)); got != "1" {
 		t.Errorf("posts %s", got)
 	}
