@@ -68,6 +68,7 @@ a1.channels.c2.type = memory
 a1.sinks.k1.type = hdfs
 a1.sinks.k1.hdfs.path = file://DIR/out
 a1.sinks.k1.hdfs.fileType = DataStream
+a1.sinks.k1.hdfs.rollInterval = 0
 a1.sinks.k1.channel = c1
 a1.sinks.k2.type = org.apache.flume.sink.kafka.KafkaSink
 a1.sinks.k2.kafka.bootstrap.servers = 127.0.0.1:1
@@ -101,7 +102,7 @@ a1.sinks.k2.channel = c2
 	}
 	for _, url := range []string{compat, "http://" + control} {
 		var missing []string
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 			_, body := get(t, url+"/metrics/prometheus")
 			missing = missing[:0]
 			for _, name := range documented {

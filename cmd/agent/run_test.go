@@ -252,7 +252,7 @@ func deadSink(t *testing.T) []string {
 }
 
 func TestEventsLeftInMemoryEndWith75(t *testing.T) {
-	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--drain-timeout", "2s") // half of it is for the sources
+	p := launchAgent(t, nil, "-f", config(t, deadSink(t)...), "--drain-timeout", "4s") // half of it is for the sources
 	send(t, p.await(sourceAt), "a", "b", "c")
 	p.signal(syscall.SIGTERM)
 	p.end(exitTempFail)
