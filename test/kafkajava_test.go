@@ -25,6 +25,7 @@ func kafkaAdmin(t *testing.T, addrs []string) sarama.ClusterAdmin {
 	t.Helper()
 	config := sarama.NewConfig()
 	config.ClientID = "goflume-test"
+	config.Admin.Timeout = 20 * time.Second // for what a busy broker takes longer to do
 	admin, err := sarama.NewClusterAdmin(addrs, config)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +284,7 @@ a1.sinks.k1.kafka.topic = keys-ours
 func keyPartitions(t *testing.T, k *service.KafkaCluster, topic string, n int) map[string]int {
 	t.Helper()
 	all := map[string]int{}
-	for m := range readTopic(t, k.Addrs(), topic, n, time.Minute) {
+	for m := range readTopic(t, k.Addrs(), topic, n, 4*time.Minute) {
 		all[string(m.Key)] = int(m.Partition) + 1
 	}
 	return all

@@ -9,8 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
-
 	"goflume/test/ledger"
 	"goflume/test/service"
 )
@@ -41,17 +39,8 @@ a1.sinks.k1.kafka.producer.acks = all
 
 func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 	k := service.Shared(t, service.Kafka{Brokers: 3})
-	const topic, clients, lines = "kills", 4, 1_000_000
-	config := sarama.NewConfig()
-	config.ClientID = "goflume-test"
-	admin, err := sarama.NewClusterAdmin(k.Addrs(), config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	if err := admin.CreateTopic(topic, &sarama.TopicDetail{NumPartitions: 1, ReplicationFactor: 3}, false); err != nil {
-		t.Fatal(err)
-	}
+	const topic, clients, lines = "kills", 4, 2_400_000 // more than a client can send within the limit, with its pauses
+	createTopic(t, k.Addrs(), topic, 1, 3)
 	a := service.Start(t, service.Agent{Conf: netcatToKafka(k.Bootstrap(), topic)})
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
@@ -76,12 +65,11 @@ func TestRealKilledBrokersAndAgentLoseNothing(t *testing.T) {
 		if err := victim.Restart(); err != nil {
 			t.Fatal(err)
 		}
-		if victim == a.Process {
-			err = a.AwaitReady(ctx)
-		} else {
-			err = k.AwaitBrokers(ctx, 3)
+		back := a.AwaitReady
+		if victim != a.Process {
+			back = func(ctx context.Context) error { return k.AwaitBrokers(ctx, 3) }
 		}
-		if err != nil {
+		if err := back(ctx); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -44,7 +44,7 @@ func TestRealReloadsUnderTrafficLoseNothing(t *testing.T) {
 	const clients, reloads = 8, 100
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
-	l := ledger.New(clients, 500_000, 100)
+	l := ledger.New(clients, 6_000_000, 100) // more than a client can send within the limit, with its pauses
 	enough := make(chan struct{})
 	var feeds sync.WaitGroup
 	for c := range clients {
