@@ -31,7 +31,7 @@ func TestRealHDFSSinkWithKerberos(t *testing.T) {
 			const batches, size = 12, 500
 			for _, commit := range []string{"hflush", "close"} {
 				dir := "/secure/" + commit
-				s, _ := hdfsSink(t, t.TempDir(), textFiles+"hdfs.path = "+h.URL()+dir+"\nhdfs.commit = "+commit+"\n"+login)
+				s, _ := hdfsSink(t, t.TempDir(), calmFiles+"hdfs.path = "+h.URL()+dir+"\nhdfs.commit = "+commit+"\n"+login)
 				done := make(chan error, batches)
 				start := time.Now()
 				for i := range batches {
