@@ -94,8 +94,12 @@ func newReader(t *testing.T) *reader {
 while [ $n -gt 0 ] && IFS= read -r a <&3; do echo "$a"; n=$((n-1)); done`)
 	r.env = append(os.Environ(), "HOME="+top, "XDG_STATE_HOME="+top+"/state", "XDG_RUNTIME_DIR="+top, "AGENT_STATE_DIR="+top+"/state", "NO_COLOR=1", "TERM=dumb",
 		"PATH="+r.bin+":"+os.Getenv("PATH"), "HADOOP_USER_NAME="+service.User(), "LC_ALL=C.UTF-8")
+	page, err := os.ReadFile(pageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for i, port := range []string{"44444", "41414"} {
-		r.place(port, strconv.Itoa(freePort(9000+1500*i)))
+		r.place(port, freePort(9000+1500*i, string(page)))
 	}
 	r.env = append(r.env, "PORT="+r.here("44444"))
 	host, err := os.Hostname()
@@ -112,11 +116,15 @@ while [ $n -gt 0 ] && IFS= read -r a <&3; do echo "$a"; n=$((n-1)); done`)
 	return r
 }
 
-// freePort returns a port that nobody has now, of the 1500 from the first on: none that the kernel or a server of the tests takes soon.
-func freePort(first int) int {
+// freePort returns a port that nobody has now, of the 1500 from the first on: none that the kernel or a server of the tests takes
+// soon. It is no number of the page: there that would be taken for the port.
+func freePort(first int, page string) string {
 	for {
-		port := first + rand.IntN(1500)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+		port := strconv.Itoa(first + rand.IntN(1500))
+		if strings.Contains(page, port) {
+			continue
+		}
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
 			l.Close()
 			return port
 		}
