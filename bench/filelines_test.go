@@ -21,22 +21,23 @@ import (
 // after fdatasync, against a program that reads lines, appends and syncs them to one file, and answers. The channel is one
 // that has been in use: its log files were written before.
 func BenchmarkTCPLinesDurable(b *testing.B) {
+	f := startFeeder(b)
 	for range b.N {
 		c, set := openFile(b, b.TempDir(), func(s *file.Settings) { s.Capacity = 1_000_000 })
 		channel := flow.ChannelRef{Name: "c1", Channel: c, Metrics: metric.NewChannel(set)}
-		durableAgent(b, channel)
-		durableAgent(b, channel)
-		our, their := pairs(7,
-			func() time.Duration { return durableAgent(b, channel) },
-			func() time.Duration { return syncingCopier(b) })
-		report(b, lineCount, our, their, 0)
+		durableAgent(b, f, channel)
+		durableAgent(b, f, channel)
+		our, their, ratio := inTurns(9,
+			func() time.Duration { return durableAgent(b, f, channel) },
+			func() time.Duration { return syncingCopier(b, f) })
+		reportRatio(b, lineCount, our, their, ratio, 0)
 		if err := c.Close(); err != nil {
 			b.Fatal(err)
 		}
 	}
 }
 
-func durableAgent(b *testing.B, channel flow.ChannelRef) time.Duration {
+func durableAgent(b *testing.B, f *feeder, channel flow.ChannelRef) time.Duration {
 	dir := b.TempDir()
 	defer os.RemoveAll(dir)
 	sinkEnv := environment(metric.Sink, "k1", "file_roll")
@@ -60,7 +61,7 @@ func durableAgent(b *testing.B, channel flow.ChannelRef) time.Duration {
 	running.Go(func() { outlet.Run(ctx, ctx) })
 	running.Go(func() { source.Run(ctx, inlet) })
 	began := time.Now()
-	feeding.Go(func() { feed(b, <-addr, true) })
+	feeding.Go(func() { f.feed(b, <-addr) })
 	feeding.Wait() // every line was answered
 	took := time.Since(began)
 	select {
@@ -75,7 +76,7 @@ func durableAgent(b *testing.B, channel flow.ChannelRef) time.Duration {
 	return took
 }
 
-func syncingCopier(b *testing.B) time.Duration {
+func syncingCopier(b *testing.B, f *feeder) time.Duration {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -85,7 +86,7 @@ func syncingCopier(b *testing.B) time.Duration {
 	defer os.Remove(name)
 	var feeder sync.WaitGroup
 	began := time.Now()
-	feeder.Go(func() { feed(b, l.Addr().String(), true) })
+	feeder.Go(func() { f.feed(b, l.Addr().String()) })
 	conn, err := l.Accept()
 	if err == nil {
 		err = syncLines(conn, name)

@@ -1,6 +1,8 @@
 package bench
 
 import (
+	"fmt"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"slices"
@@ -13,6 +15,13 @@ import (
 const gcPercent = 400
 
 func TestMain(m *testing.M) {
+	if os.Getenv(feederEnv) != "" {
+		if err := feeding(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	debug.SetGCPercent(gcPercent)
 	m.Run()
 }
