@@ -63,6 +63,7 @@ type runner struct {
 // run runs the agent until it is told to stop, and returns the exit code.
 func (l launch) run(std streams) int {
 	setMemory(l.jvm, l.log)
+	setProcessors(l.log)
 	signals, leave := listen()
 	defer leave()
 	signal.Ignore(syscall.SIGPIPE) // who reads the log may end; the flow does not end with it
