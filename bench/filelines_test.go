@@ -84,9 +84,12 @@ func syncingCopier(b *testing.B, f *feeder) time.Duration {
 	defer l.Close()
 	name := filepath.Join(b.TempDir(), "out")
 	defer os.Remove(name)
-	var feeder sync.WaitGroup
+	var feeding sync.WaitGroup
 	began := time.Now()
-	feeder.Go(func() { f.feed(b, l.Addr().String()) })
+	feeding.Go(func() {
+		defer l.Close() // who waits for a feeder that failed waits no longer
+		f.feed(b, l.Addr().String())
+	})
 	conn, err := l.Accept()
 	if err == nil {
 		err = syncLines(conn, name)
@@ -94,7 +97,7 @@ func syncingCopier(b *testing.B, f *feeder) time.Duration {
 	if err != nil {
 		b.Fatal(err)
 	}
-	feeder.Wait()
+	feeding.Wait()
 	return time.Since(began)
 }
 

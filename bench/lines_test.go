@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -55,31 +54,10 @@ func BenchmarkTCPLines(b *testing.B) {
 	}
 }
 
-// feed sends the lines and returns when the other side has answered all and closed, or closed.
 func feed(b *testing.B, addr string, acks bool) {
-	conn, err := net.Dial("tcp", addr)
-	if err != nil {
+	if err := sendLines(addr, acks); err != nil {
 		b.Error(err)
-		return
 	}
-	defer conn.Close()
-	var answers sync.WaitGroup
-	answers.Go(func() {
-		n, _ := io.Copy(io.Discard, conn)
-		if acks && n != int64(len("OK\n"))*lineCount {
-			b.Errorf("%d bytes of answers, want %d", n, len("OK\n")*lineCount)
-		}
-	})
-	const perWrite = 1000
-	block := bytes.Repeat([]byte(strings.Repeat("x", lineBytes-1)+"\n"), perWrite)
-	for range lineCount / perWrite {
-		if _, err := conn.Write(block); err != nil {
-			b.Error(err)
-			return
-		}
-	}
-	conn.(*net.TCPConn).CloseWrite()
-	answers.Wait()
 }
 
 func copierCopies(b *testing.B, acks bool) time.Duration {
