@@ -412,8 +412,8 @@ func TestRealSpooldirKilledLosesNothing(t *testing.T) {
 			if err != nil {
 				return 0
 			}
-			bytes, _ := offset(meta)
-			return int(bytes) / width
+			at, _ := offset(meta)
+			return int(at) / width
 		})
 	}
 	for _, at := range kills(t, s.kills/3, s.smallFiles) {
